@@ -1,0 +1,113 @@
+//! What is counted: an API key, an IP address or a Referer.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+/// A counted identifier in its canonical form. Two spellings of one subject are equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identifier {
+    /// A key handed out at sign-up.
+    ApiKey(Box<str>),
+    /// One IPv4 address.
+    Ipv4(Ipv4Addr),
+    /// An IPv6 network of 64 bits: one subscriber commonly owns all of it, so single addresses would never run out.
+    Ipv6Net([u8; 8]),
+    /// Host of the page that called, lower case, without port.
+    Referer(Box<str>),
+}
+
+impl Identifier {
+    /// The identifier of a client address. An IPv4 address mapped into IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn from_ip(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => Self::Ipv4(v4),
+            IpAddr::V6(v6) => {
+                let mut net = [0; 8];
+                net.copy_from_slice(&v6.octets()[..8]);
+                Self::Ipv6Net(net)
+            }
+        }
+    }
+
+    /// The identifier of a `Referer` header: the host of an absolute http or https URL. `None` if it has none.
+    #[must_use]
+    pub fn from_referer(header: &str) -> Option<Self> {
+        let (scheme, rest) = header.trim().split_once("://")?;
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return None;
+        }
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let host_port = authority.rsplit('@').next()?;
+        let host = match host_port.strip_prefix('[') {
+            Some(v6) => v6.split(']').next()?,
+            None => host_port.split(':').next()?,
+        };
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        (!host.is_empty()).then(|| Self::Referer(host.into()))
+    }
+}
+
+impl fmt::Display for Identifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiKey(key) => write!(f, "key:{key}"),
+            Self::Ipv4(ip) => write!(f, "ip:{ip}"),
+            Self::Ipv6Net(net) => {
+                let mut octets = [0; 16];
+                octets[..8].copy_from_slice(net);
+                write!(f, "ip:{}/64", Ipv6Addr::from(octets))
+            }
+            Self::Referer(host) => write!(f, "referer:{host}"),
+        }
+    }
+}
+
+/// An identifier interned by its driver: dense, from 0, stable for the driver's life. The hot path never touches text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubjectId(pub u32);
+
+impl SubjectId {
+    /// As an index.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> Identifier {
+        Identifier::from_ip(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn ipv6_counts_by_64_bits_and_mapped_ipv4_is_ipv4() {
+        assert_eq!(ip("2001:db8:1:2::1"), ip("2001:db8:1:2:ffff::9"));
+        assert_ne!(ip("2001:db8:1:2::1"), ip("2001:db8:1:3::1"));
+        assert_eq!(ip("::ffff:192.0.2.7"), ip("192.0.2.7"));
+        assert_eq!(ip("2001:db8:1:2::1").to_string(), "ip:2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn a_referer_is_its_host() {
+        for header in ["https://Shop.Example./cart?x=1", "http://user:pw@shop.example:8080#top", "HTTPS://shop.example"]
+        {
+            assert_eq!(
+                Identifier::from_referer(header).map(|i| i.to_string()).as_deref(),
+                Some("referer:shop.example")
+            );
+        }
+        assert_eq!(
+            Identifier::from_referer("http://[2001:db8::1]:80/").map(|i| i.to_string()).as_deref(),
+            Some("referer:2001:db8::1")
+        );
+        for header in ["", "shop.example", "about:blank", "file:///etc", "https:///x"] {
+            assert_eq!(Identifier::from_referer(header), None, "{header}");
+        }
+    }
+}
