@@ -1,1 +1,6 @@
-//! x
+//! Drives a metered, multi-region API through its worst day, in simulated time or live, and judges the outcome.
+
+pub mod measure;
+pub mod oracle;
+pub mod outcome;
+pub mod scenario;
