@@ -1,1 +1,6 @@
-//! x
+//! The command `georush` as a library: scenarios, the simulation, its judges.
+//!
+//! Not here: what the metered API decides; that is `georush-core`.
+
+pub mod facts;
+pub mod scenario;

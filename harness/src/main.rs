@@ -1,1 +1,5 @@
+//! The command `georush`.
+//!
+//! Not here: everything that it does; that is the library.
+
 fn main() {}
