@@ -1,7 +1,8 @@
-//! Drives a metered, multi-region API through its worst day, in simulated time or live, and judges the outcome.
-//! georush: drives a metered multi-region API through its worst day, in simulated time or live, and judges the outcome.
+//! The command `georush` as a library: scenarios, the simulation, its judges.
 //!
+//! Not here: what the metered API decides; that is `georush-core`.
 
+pub mod facts;
 pub mod measure;
 pub mod oracle;
 pub mod outcome;

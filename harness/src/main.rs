@@ -1,5 +1,5 @@
 //! The command `georush`.
 //!
-//! Not here: anything a library user could want.
+//! Not here: everything that it does; that is the library.
 
 fn main() {}
