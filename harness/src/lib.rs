@@ -8,3 +8,4 @@ pub mod oracle;
 pub mod outcome;
 pub mod scenario;
 pub mod simulate;
+pub mod workload;
