@@ -121,7 +121,6 @@ pub struct Ledger {
     over: u64,
     false_rejections: FalseRejections,
     last_admission: Timestamp,
-    digest: u64,
 }
 
 impl Ledger {
@@ -143,13 +142,8 @@ impl Ledger {
             epoch: 0,
             views,
         };
-        let account = Account {
-            window: WindowId(0),
-            watch: NO_WATCH,
-            admitted: 0,
-            central: 0,
-            pending: Pending::default(),
-        };
+        let account =
+            Account { window: WindowId(0), watch: NO_WATCH, admitted: 0, central: 0, pending: Pending::default() };
         Self {
             start,
             enforcement,
@@ -167,7 +161,6 @@ impl Ledger {
             over: 0,
             false_rejections: FalseRejections::default(),
             last_admission: start,
-            digest: 0,
         }
     }
 
@@ -184,10 +177,23 @@ impl Ledger {
         self.admitted
     }
 
-    /// Digest of all decisions so far.
+    /// Usage events so far.
     #[must_use]
-    pub fn digest(&self) -> u64 {
-        self.digest
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// When the last request was admitted.
+    #[must_use]
+    pub fn last_admission(&self) -> Timestamp {
+        self.last_admission
+    }
+
+    /// Version stamp of the next crossing that `region` does not show yet.
+    #[inline]
+    #[must_use]
+    pub fn next_crossing(&self, region: usize) -> Option<u64> {
+        self.crossed.get(self.regions[region].crossed_seen).map(|&(stamp, _)| stamp)
     }
 
     /// Decisions so far.
@@ -209,8 +215,6 @@ impl Ledger {
     ) -> u64 {
         self.decisions += 1;
         let subject = request.subject;
-        self.digest = mix(self.digest, now.0 ^ u64::from(subject.0) << 40);
-        self.digest = mix(self.digest, decision.view ^ (region as u64) << 48 ^ (decision.verdict as u64) << 56);
         if self.accounts[subject.index()].window != decision.window {
             self.roll(subject, decision.window);
         }
@@ -287,7 +291,10 @@ impl Ledger {
         }
         let state = &mut self.regions[region];
         let expected = if event.origin.epoch == state.epoch { state.sequence + 1 } else { 1 };
-        if event.sequence != expected || event.origin.epoch < state.epoch || event.cumulative > event.sequence * cost.max(1) {
+        if event.sequence != expected
+            || event.origin.epoch < state.epoch
+            || event.cumulative > event.sequence * cost.max(1)
+        {
             let seen = || format!("region {region}: {event:?} after sequence {}", expected - 1);
             self.invariants.check(EPOCH_UNIQUE, false, now.since(self.start), seen);
         }
@@ -313,7 +320,15 @@ impl Ledger {
     }
 
     #[cold]
-    fn odd_decision(&mut self, at_us: u64, subject: SubjectId, decision: &Decision, truth: u64, explained: bool, proper: bool) {
+    fn odd_decision(
+        &mut self,
+        at_us: u64,
+        subject: SubjectId,
+        decision: &Decision,
+        truth: u64,
+        explained: bool,
+        proper: bool,
+    ) {
         let seen = || format!("subject {}: {decision:?} with {truth} admitted", subject.0);
         self.invariants.check(EXPLAINED, explained, at_us, seen);
         self.invariants.check(REJECT_NOT_USAGE, proper, at_us, seen);
@@ -346,7 +361,15 @@ impl Ledger {
 
     /// Enters that the central count of a subject went from `before` to `after` under version `stamp`. Says whether the
     /// window still matters to the edges.
-    pub fn counted(&mut self, at: Timestamp, subject: SubjectId, window: WindowId, stamp: u64, before: u64, after: u64) {
+    pub fn counted(
+        &mut self,
+        at: Timestamp,
+        subject: SubjectId,
+        window: WindowId,
+        stamp: u64,
+        before: u64,
+        after: u64,
+    ) {
         let at_us = at.since(self.start);
         let account = &mut self.accounts[subject.index()];
         let current = account.window == window;
@@ -358,7 +381,8 @@ impl Ledger {
             self.closing.get(&(subject, window)).copied().unwrap_or(before)
         };
         if after < before || after > truth {
-            let seen = || format!("subject {}, window {}: {before} to {after} with {truth} admitted", subject.0, window.0);
+            let seen =
+                || format!("subject {}, window {}: {before} to {after} with {truth} admitted", subject.0, window.0);
             self.invariants.check(COUNT_MONOTONE, after >= before, at_us, seen);
             self.invariants.check(COUNT_BOUNDS, after <= truth, at_us, seen);
             self.invariants.check(NO_DOUBLE, after <= truth, at_us, seen);
@@ -525,10 +549,13 @@ impl Ledger {
         let converged = counts.duplicates == 0 && counts.loss == declared_loss;
         let seen = || format!("central count off by {error}: {} duplicate, {} lost", counts.duplicates, counts.loss);
         self.invariants.check(CENTRAL_CONVERGES, converged, at_us, seen);
-        self.invariants.note(OA_BOUND, match self.enforcement {
-            Enforcement::Replicated => "bound: arrivals at each region until its table showed the crossing",
-            Enforcement::ReplicatedPlusLocal => "bound: the most that a decision after the crossing could not see",
-        });
+        self.invariants.note(
+            OA_BOUND,
+            match self.enforcement {
+                Enforcement::Replicated => "bound: arrivals at each region until its table showed the crossing",
+                Enforcement::ReplicatedPlusLocal => "bound: the most that a decision after the crossing could not see",
+            },
+        );
         if !self.identity {
             self.invariants.note(OA_IDENTITY, "stated for `replicated` without faults and without DAX only");
         }
@@ -570,11 +597,4 @@ fn overrun(watch: &Watch, end: &End<'_>) -> Overrun {
         admitted: watch.quota + watch.over,
         over: watch.over,
     }
-}
-
-/// One step of a multiply-and-fold digest.
-#[inline]
-fn mix(digest: u64, value: u64) -> u64 {
-    let product = u128::from(digest ^ 0x9E37_79B9_7F4A_7C15) * u128::from(value ^ 0xD6E8_FEB8_6659_FD93 | 1);
-    (product >> 64) as u64 ^ product as u64
 }

@@ -64,10 +64,19 @@ impl Dns {
     /// Where a client of `country` goes at `now_us`. `bits` choose its resolver; `stale_ppm` of the resolvers keep what
     /// they have.
     #[inline]
-    pub(super) fn route(&mut self, now_us: u64, country: usize, bits: u32, unhealthy: &[bool], stale_ppm: u32) -> Route {
+    pub(super) fn route(
+        &mut self,
+        now_us: u64,
+        country: usize,
+        bits: u32,
+        unhealthy: &[bool],
+        stale_ppm: u32,
+    ) -> Route {
         let resolver = bits as usize % RESOLVERS;
         let answer = &mut self.answers[country * RESOLVERS + resolver];
-        let frozen = stale_ppm > 0 && answer.expires_us > 0 && (resolver as u64 * 1_000_000) < u64::from(stale_ppm) * RESOLVERS as u64;
+        let frozen = stale_ppm > 0
+            && answer.expires_us > 0
+            && (resolver as u64 * 1_000_000) < u64::from(stale_ppm) * RESOLVERS as u64;
         if now_us < answer.expires_us || frozen {
             return Route { region: usize::from(answer.region), asked: false };
         }
@@ -77,6 +86,12 @@ impl Dns {
         let ttl_us = if resolver < self.stale_resolvers { self.stale_ttl_us } else { self.ttl_us };
         *answer = Answer { expires_us: now_us + ttl_us, region };
         Route { region: usize::from(region), asked: true }
+    }
+
+    /// The region that a country's clients use as long as nothing is wrong.
+    #[inline]
+    pub(super) fn nearest(&self, country: usize) -> usize {
+        usize::from(self.nearest[country][0])
     }
 
     /// Time of a look-up, microseconds.

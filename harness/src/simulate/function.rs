@@ -7,7 +7,7 @@ use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
 use super::{bucket::Bucket, queue::Heap, sample::Quantiles, seed::Seed};
 use crate::{
-    facts::{self, Growth},
+    facts::{self, model::Growth},
     scenario::{Cause, System},
 };
 

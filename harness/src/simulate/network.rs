@@ -30,7 +30,8 @@ impl Network {
         let regions: Vec<usize> = system.regions.iter().map(index).collect();
         let beyond = |country: &facts::Country| -> Vec<u32> {
             let extra = |&region: &usize| {
-                let between = if region == country.nearest { 0 } else { facts::rtt_us(system.era, country.nearest, region) };
+                let between =
+                    if region == country.nearest { 0 } else { facts::rtt_us(system.era, country.nearest, region) };
                 (country.detour_us + between) as u32
             };
             regions.iter().map(extra).collect()

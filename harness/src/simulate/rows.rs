@@ -105,7 +105,12 @@ impl Rows {
 
     /// Performs the updates of one write, all of the same subject and window, as version `stamp`. `settled` says whether a
     /// window left behind is complete.
-    pub(super) fn write(&mut self, updates: &[Update], stamp: u64, settled: impl Fn(SubjectId, WindowId) -> bool) -> Written {
+    pub(super) fn write(
+        &mut self,
+        updates: &[Update],
+        stamp: u64,
+        settled: impl Fn(SubjectId, WindowId) -> bool,
+    ) -> Written {
         let Update { subject, window, .. } = updates[0];
         let row = &mut self.rows[subject.index()];
         let previous = row.newest;
@@ -141,7 +146,12 @@ impl Rows {
 
     /// A late write to a window that is over. If that window was complete, a raise changes nothing and an addition is a
     /// second effect.
-    fn write_closed(&mut self, updates: &[Update], previous: u64, settled: impl Fn(SubjectId, WindowId) -> bool) -> Written {
+    fn write_closed(
+        &mut self,
+        updates: &[Update],
+        previous: u64,
+        settled: impl Fn(SubjectId, WindowId) -> bool,
+    ) -> Written {
         let Update { subject, window, .. } = updates[0];
         if !self.closed.contains_key(&(subject, window)) && settled(subject, window) {
             let repeated = updates.iter().map(|u| match u.change {

@@ -91,23 +91,29 @@ impl Tables {
         }
     }
 
-    /// What DAX still holds of a subject.
+    /// The time of a read that DAX answers; `None` if it must go to the table.
     #[inline]
-    pub(super) fn cached(&mut self, now_us: u64, region: usize, subject: SubjectId) -> Option<(UsageGroup, Read)> {
+    pub(super) fn hit(&mut self, now_us: u64, region: usize, subject: SubjectId) -> Option<Read> {
         self.cache_ttl_us?;
-        let cached = self.regions[region].cache[subject.index()];
-        (cached.expires_us > now_us).then(|| {
-            let table_us = self.cached.draw(self.random.next_u32());
-            (cached.usage, Read { table_us, queue_us: 0 })
-        })
+        let held = self.regions[region].cache[subject.index()].expires_us > now_us;
+        held.then(|| Read { table_us: self.cached.draw(self.random.next_u32()), queue_us: 0 })
     }
 
-    /// Puts what was read into DAX, if there is one.
+    /// What a reader gets: what DAX holds, or else what is in the table, which DAX then holds too.
     #[inline]
-    pub(super) fn cache(&mut self, now_us: u64, region: usize, subject: SubjectId, usage: UsageGroup) {
-        if let Some(ttl_us) = self.cache_ttl_us {
-            self.regions[region].cache[subject.index()] = Cached { expires_us: now_us + ttl_us, usage };
+    pub(super) fn through_cache(
+        &mut self,
+        now_us: u64,
+        region: usize,
+        subject: SubjectId,
+        table: impl FnOnce() -> UsageGroup,
+    ) -> UsageGroup {
+        let Some(ttl_us) = self.cache_ttl_us else { return table() };
+        let cached = &mut self.regions[region].cache[subject.index()];
+        if cached.expires_us <= now_us {
+            *cached = Cached { expires_us: now_us + ttl_us, usage: table() };
         }
+        cached.usage
     }
 
     /// One eventually consistent read. `None` if the SDK gave up for want of capacity.

@@ -140,7 +140,11 @@ impl Timeline {
     }
 
     fn until(&self, now_us: u64, is: impl Fn(&FaultAction) -> bool) -> Option<u64> {
-        self.faults.iter().filter(|(span, action)| span.holds(now_us) && is(action)).map(|(span, _)| span.until_us).max()
+        self.faults
+            .iter()
+            .filter(|(span, action)| span.holds(now_us) && is(action))
+            .map(|(span, _)| span.until_us)
+            .max()
     }
 
     /// Until when nothing passes between `region` and the centre; `None` if it does pass.
@@ -178,6 +182,22 @@ impl Timeline {
         };
         let begins_later = |s: &(Span, Stop)| s.0.at_us >= from_us || s.0.holds(from_us);
         self.faults.iter().filter_map(stop).filter(begins_later).min_by_key(|(span, _)| span.at_us)
+    }
+
+    /// If the process was killed after `since_us` and by `now_us`: when it is up again.
+    pub(super) fn killed_until(&self, node: Node, since_us: u64, now_us: u64) -> Option<u64> {
+        let until = |(span, action): &(Span, FaultAction)| match action {
+            FaultAction::Kill { node: n } if *n == node && span.at_us > since_us && span.at_us <= now_us => {
+                Some(span.until_us)
+            }
+            _ => None,
+        };
+        self.faults.iter().filter_map(until).max()
+    }
+
+    /// Whether a capacity of this service is ever cut.
+    pub(super) fn throttles(&self, service: Service) -> bool {
+        self.faults.iter().any(|(_, a)| matches!(a, FaultAction::Throttle { service: s, .. } if *s == service))
     }
 
     /// What remains of a pipeline service's capacity, millionths.
