@@ -6,6 +6,7 @@ mod check;
 mod decode;
 mod document;
 mod error;
+pub mod leaf;
 mod load;
 mod print;
 pub mod raw;

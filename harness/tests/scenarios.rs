@@ -74,12 +74,58 @@ fn every_committed_scenario_loads_and_prints() {
 fn the_printed_form_shows_every_default() {
     let path = Path::new("tests/scenarios/good/everything.toml");
     let scenario = load(path, &[], None).unwrap_or_else(|errors| panic!("{errors}"));
-    check_snapshot(&path.with_extension("printed"), &print(&scenario)).unwrap_or_else(|stale| panic!("{stale}"));
+    // The weights of countries are the model data's and change with it.
+    let text: String = print(&scenario)
+        .lines()
+        .filter(|line| !line.starts_with("# from"))
+        .fold(String::new(), |text, line| text + line + "\n");
+    check_snapshot(&path.with_extension("printed"), &text).unwrap_or_else(|stale| panic!("{stale}"));
 }
 
 #[test]
 fn the_committed_schema_is_the_one_that_the_types_give() {
     check_snapshot(Path::new("../scenarios/schema.json"), &schema()).unwrap_or_else(|stale| panic!("{stale}"));
+}
+
+#[test]
+fn the_example_in_the_format_reference_loads() {
+    let reference = fs::read_to_string("../docs/scenario-format.md").expect("the reference is there");
+    let (_, after) = reference.split_once("```toml\n").expect("the reference has an example");
+    let (example, _) = after.split_once("```").expect("the example ends");
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("example.toml");
+    fs::write(&path, example).expect("the temporary file is writable");
+    load(&path, &[], None).unwrap_or_else(|errors| panic!("{errors}"));
+}
+
+#[test]
+fn no_override_panics() {
+    let path = Path::new("tests/scenarios/good/everything.toml");
+    let pieces = [
+        "clients",
+        "[0]",
+        "[99]",
+        ".",
+        "=",
+        "\"",
+        "rate",
+        "one-busy-site",
+        "-1",
+        "[[",
+        "]",
+        "é",
+        " ",
+        "{}",
+        "at",
+        "faults",
+    ];
+    let mut state = 0x2545_f491_4f6c_dd1d;
+    for _ in 0..500 {
+        let length = 1 + next(&mut state) as usize % 8;
+        let text: String = (0..length).map(|_| pieces[next(&mut state) as usize % pieces.len()]).collect();
+        if let Err(errors) = load(path, std::slice::from_ref(&text), None) {
+            assert!(errors.0.iter().all(|error| !error.to_string().contains('\n')), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -136,8 +182,20 @@ fn no_mutation_of_a_good_file_panics() {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("mutated.toml");
     let good = GOOD.as_bytes();
     let words: [&[u8]; 14] = [
-        b"-1", b"nan", b"1e400", b"99999999999999999999", b"\"\"", b"[]", b"{}", b"\"9999999d\"", b"2018-11-23", b"=", b"\n[",
-        b"\xff", b"'''", b"0",
+        b"-1",
+        b"nan",
+        b"1e400",
+        b"99999999999999999999",
+        b"\"\"",
+        b"[]",
+        b"{}",
+        b"\"9999999d\"",
+        b"2018-11-23",
+        b"=",
+        b"\n[",
+        b"\xff",
+        b"'''",
+        b"0",
     ];
     let mut state = 0x9e37_79b9_7f4a_7c15;
     for round in 0..1_500usize {

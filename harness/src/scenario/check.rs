@@ -5,7 +5,7 @@ use std::{cell::RefCell, fmt};
 use super::{
     document::{At, Node},
     error::{ScenarioError, suggestion},
-    raw::Leaf,
+    leaf::Leaf,
     units::{fraction_ppm, parse_duration, parse_instant, parse_percent_ppm},
 };
 
@@ -106,7 +106,13 @@ impl<'a> Section<'a> {
     /// A whole number within bounds.
     pub(super) fn whole(&self, key: &str, leaf: Option<&Leaf>, range: (u64, u64), what: &str) -> Option<u64> {
         let (least, most) = range;
-        self.read(key, leaf, format_args!("{what}, a whole number from {least} to {most}"), |leaf| match leaf {
+        let expected = match most {
+            _ if least == most => format!("{least}, {what}"),
+            // Nobody meets such a limit; showing it would only distract.
+            1_000_000_000_000.. => format!("{what}, a whole number of {least} or more"),
+            _ => format!("{what}, a whole number from {least} to {most}"),
+        };
+        self.read(key, leaf, expected, |leaf| match leaf {
             Leaf::Integer(n) => u64::try_from(*n).ok().filter(|n| (least..=most).contains(n)),
             _ => None,
         })

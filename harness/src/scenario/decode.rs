@@ -1,5 +1,5 @@
 //! From a document to the raw types by serde, with the path in every error. Not here: the meaning of single values,
-//! which decode as [`Leaf`](super::raw::Leaf) whatever they are.
+//! which decode as [`Leaf`](super::leaf::Leaf) whatever they are.
 
 use std::{cell::RefCell, fmt};
 
@@ -43,7 +43,7 @@ impl Mismatch {
         let placed = |message: String| Self::Placed(ScenarioError::new(node.place.clone(), message));
         match self {
             Self::Expected(expected) => placed(format!("{} is {}, expected {expected}", subject(at), node.value)),
-            Self::Missing(key) => placed(format!("{} is missing", at.key(key))),
+            Self::Missing(key) => placed(format!("{} is missing, and it is required", at.key(key))),
             Self::Unknown(key, known) => placed(unknown_key(&key, at, known)),
             Self::Placed(_) => self,
         }

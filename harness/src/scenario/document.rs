@@ -203,7 +203,9 @@ impl Reader<'_> {
                 Err(_) => self.refuse(place, at, x, "a number"),
             },
             DeValue::Boolean(b) => Value::Boolean(*b),
-            DeValue::Datetime(date) => self.refuse(place, at, date, "no TOML date; write it as a string"),
+            DeValue::Datetime(date) => {
+                self.refuse(place, at, format_args!("the TOML date {date}"), "a string; write it in quotes")
+            }
             DeValue::Array(items) => Value::List(
                 (items.iter().enumerate())
                     .map(|(i, item)| {

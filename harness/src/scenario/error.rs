@@ -74,13 +74,13 @@ impl From<ScenarioError> for Errors {
     }
 }
 
-/// `; did you mean "x"?` if one of the names is close to `found`, else the names themselves.
+/// `; did you mean "x"?` if one of the names is close to `found`, else the names themselves if they are few.
 pub(super) fn suggestion<'a>(found: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match nearest(found, &names) {
         Some(name) => format!("; did you mean \"{name}\"?"),
         None if names.is_empty() || names.len() > 20 => String::new(),
-        None => format!("; there is {}", names.join(", ")),
+        None => format!("; known: {}", names.join(", ")),
     }
 }
 
@@ -124,6 +124,6 @@ mod tests {
     #[test]
     fn a_far_name_is_not_suggested_but_a_short_list_is_shown() {
         assert_eq!(suggestion("quotaa", ["quota", "window"]), "; did you mean \"quota\"?");
-        assert_eq!(suggestion("elephant", ["quota", "window"]), "; there is quota, window");
+        assert_eq!(suggestion("elephant", ["quota", "window"]), "; known: quota, window");
     }
 }

@@ -176,7 +176,9 @@ fn fault(out: &mut String, regions: &[String], fault: &Fault) -> fmt::Result {
         FaultAction::Kill { node: which } => ("kill", node(which)),
         FaultAction::Pause { node: which } => ("pause", node(which)),
         FaultAction::Partition { region } => ("partition", of(region)),
-        FaultAction::Delay { region, by_us } => ("delay", format!("{}\nby = \"{}\"", of(region), show_duration(*by_us))),
+        FaultAction::Delay { region, by_us } => {
+            ("delay", format!("{}\nby = \"{}\"", of(region), show_duration(*by_us)))
+        }
         FaultAction::Duplicate { region, ppm } => {
             ("duplicate", format!("{}\nrate = \"{}\"", some(region), show_ppm(*ppm)))
         }

@@ -16,8 +16,9 @@ use super::{
     check::Section,
     document::Node,
     error::ScenarioError,
+    leaf::{Field, Leaf},
     load::hash,
-    raw::{Field, Leaf, RawPlan, RawScenario},
+    raw::{RawPlan, RawScenario},
     threshold::{self, Names},
     units::parse_instant,
 };
@@ -107,7 +108,9 @@ fn thresholds(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Ve
         for (i, condition) in conditions.iter().enumerate() {
             let at = section.index(i);
             if condition.0 == Leaf::Compound {
-                at.wrong("a condition such as \"p(99)<60ms\"; k6's abortOnFail objects are not taken, a run goes to its end");
+                at.wrong(
+                    "a condition such as \"p(99)<60ms\"; k6's abortOnFail objects are not taken, a run goes to its end",
+                );
                 continue;
             }
             let Leaf::Text(condition) = &condition.0 else {

@@ -78,7 +78,9 @@ fn enter<'a>(node: &'a mut Node, step: &Step, at: &At, place: &Place) -> Result<
         (Value::List(items), Step::Index(index)) => {
             let length = items.len();
             let item = items.get_mut(*index);
-            item.ok_or_else(|| wrong(format!("{at}[{index}] does not exist, {at} has entries 0 to {}", length.max(1) - 1)))
+            item.ok_or_else(|| {
+                wrong(format!("{at}[{index}] does not exist, {at} has entries 0 to {}", length.max(1) - 1))
+            })
         }
         (Value::Table(_), Step::Index(_)) => Err(wrong(format!("{at} is a table, it has no numbered entries"))),
         _ => Err(wrong(format!("{at} is {found}, it has nothing inside"))),
@@ -140,7 +142,10 @@ mod tests {
         for (text, error) in [
             ("duration", "--set duration: expected path=value, for example clients[0].rate=5 or plans.free.quota=1000"),
             ("clients[3].rate=5", "--set clients[3].rate=5: clients[3] does not exist, clients has entries 0 to 0"),
-            ("clients.a-c.rate=5", "--set clients.a-c.rate=5: clients has no entry named \"a-c\"; did you mean \"a-b\"?"),
+            (
+                "clients.a-c.rate=5",
+                "--set clients.a-c.rate=5: clients has no entry named \"a-c\"; did you mean \"a-b\"?",
+            ),
             ("duration.x=5", "--set duration.x=5: duration is \"5m\", it has nothing inside"),
         ] {
             assert_eq!(after(text).expect_err(text), error);

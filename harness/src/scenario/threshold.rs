@@ -68,12 +68,7 @@ const METRICS: [Entry; 16] = [
         &[(&["count"], Unit::Number), (&["max"], Unit::Percent)],
     ),
     entry("quota.false_rejection", Metric::QuotaFalseRejection, &[], COUNT),
-    entry(
-        "quota.count_error",
-        Metric::QuotaCountError,
-        &[],
-        &[(&["count"], Unit::Number), (&["value"], Unit::Signed)],
-    ),
+    entry("quota.count_error", Metric::QuotaCountError, &[], &[(&["count"], Unit::Number), (&["value"], Unit::Signed)]),
     entry("quota.duplicates", Metric::QuotaDuplicates, &[], COUNT),
     entry("quota.declared_loss", Metric::QuotaDeclaredLoss, &[], COUNT),
     entry("quota.silent_loss", Metric::QuotaSilentLoss, &[], COUNT),
@@ -135,8 +130,11 @@ pub(super) fn parse_selector(selector: &str, names: &Names<'_>) -> Result<Target
     Ok(Target { entry, selector: selector.to_owned(), tags })
 }
 
-/// Name, and tags with their values.
-fn split(selector: &str) -> Result<(&str, Vec<(&str, &str)>), String> {
+/// Tags with their values, as written.
+type Pairs<'a> = Vec<(&'a str, &'a str)>;
+
+/// Name and tags.
+fn split(selector: &str) -> Result<(&str, Pairs<'_>), String> {
     let Some((name, rest)) = selector.split_once('{') else { return Ok((selector.trim(), Vec::new())) };
     let malformed = || format!("{selector:?} is not of the form metric{{tag:value,tag:value}}");
     let inside = rest.trim_end().strip_suffix('}').ok_or_else(malformed)?;
@@ -282,9 +280,13 @@ pub(super) fn check_series(series: &str, names: &Names<'_>) -> Result<(), String
     };
     match (pairs.as_slice(), tag) {
         ([], None | Some("cause")) => Ok(()),
-        ([], Some(tag)) => Err(format!("{name} is one series per {tag}, expected {name}{{{tag}:NAME}} or {name}{{{tag}:*}}")),
+        ([], Some(tag)) => {
+            Err(format!("{name} is one series per {tag}, expected {name}{{{tag}:NAME}} or {name}{{{tag}:*}}"))
+        }
         ([(found, "*")], Some("region")) if *found == "region" => Ok(()),
-        ([(found, value)], Some("region")) if *found == "region" => position("region", value, names.regions).map(|_| ()),
+        ([(found, value)], Some("region")) if *found == "region" => {
+            position("region", value, names.regions).map(|_| ())
+        }
         ([(found, value)], Some("cause")) if *found == "cause" => {
             named("cause", value, &Cause::ALL, Cause::name).map(|_| ())
         }
@@ -370,7 +372,9 @@ mod tests {
         for series in ["requests", "errors", "errors{cause:timeout}", "quota.visible{region:*}"] {
             check_series(series, &names).expect(series);
         }
-        for series in ["visible", "requests{region:*}", "quota.visible", "replication.lag{region:mars}", "errors{region:*}"] {
+        for series in
+            ["visible", "requests{region:*}", "quota.visible", "replication.lag{region:mars}", "errors{region:*}"]
+        {
             check_series(series, &names).expect_err(series);
         }
     }

@@ -77,7 +77,10 @@ fn arrival(fields: &[&str], columns: usize, limits: Limits, last_us: u64) -> Res
     let country = match filled(2) {
         Some(code) => {
             let country = facts::country(code);
-            Some(country.ok_or_else(|| format!("country is {code:?}, expected the two-letter code of a known country"))?)
+            Some(
+                country
+                    .ok_or_else(|| format!("country is {code:?}, expected the two-letter code of a known country"))?,
+            )
         }
         None => None,
     };

@@ -3,8 +3,14 @@
 use georush_core::{Timestamp, time::SECOND_US};
 
 /// Units of duration, largest first, and their microseconds.
-const UNITS: [(&str, u64); 6] =
-    [("d", 86_400 * SECOND_US), ("h", 3_600 * SECOND_US), ("m", 60 * SECOND_US), ("s", SECOND_US), ("ms", 1_000), ("us", 1)];
+const UNITS: [(&str, u64); 6] = [
+    ("d", 86_400 * SECOND_US),
+    ("h", 3_600 * SECOND_US),
+    ("m", 60 * SECOND_US),
+    ("s", SECOND_US),
+    ("ms", 1_000),
+    ("us", 1),
+];
 
 /// No duration is longer: ten years. Sums of many stay far from overflow.
 const DURATION_US_MAX: u64 = 3_650 * 86_400 * SECOND_US;
@@ -130,7 +136,21 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "10", "s", "-5s", "10 s", "5sec", "1.s", "1..5s", "0.5us", "1h30", "99999999999999999999s", "4000d", "5m\u{301}"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "-5s",
+            "10 s",
+            "5sec",
+            "1.s",
+            "1..5s",
+            "0.5us",
+            "1h30",
+            "99999999999999999999s",
+            "4000d",
+            "5m\u{301}",
+        ] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }
@@ -161,7 +181,9 @@ mod tests {
             assert_eq!(show_instant(parse_instant(text).expect("a real instant")), text);
         }
         assert_eq!(parse_instant("2018-11-23"), parse_instant("2018-11-23T00:00:00Z"));
-        for text in ["2018-02-29", "2018-1-1", "2018-11-23T24:00:00Z", "2018-11-23T06:00:00", "today", "2018-11-23T06:00Z"] {
+        for text in
+            ["2018-02-29", "2018-1-1", "2018-11-23T24:00:00Z", "2018-11-23T06:00:00", "today", "2018-11-23T06:00Z"]
+        {
             assert_eq!(parse_instant(text), None, "{text}");
         }
     }

@@ -8,8 +8,9 @@ use super::{
     super::{
         Arrival, Clients, IdentifierKind, Load, NamedPlan, Population, Segment, TraceArrival,
         check::Section,
+        leaf::{Field, Leaf, OrTable},
         load::read,
-        raw::{Field, Leaf, OrTable, RawClients, RawFrom},
+        raw::{RawClients, RawFrom},
         trace,
         units::{parse_decimal, show_duration},
     },
@@ -68,7 +69,10 @@ pub(super) fn resolve(top: &Section<'_>, raw: &[RawClients], context: &Context<'
         let size = who.populations.get(population).map_or(u32::MAX, |population| population.size);
         let start_us = at.duration("start_time", raw.start_time.leaf()).unwrap_or(0);
         if start_us >= context.duration_us {
-            at.key("start_time").wrong(format_args!("a time before the end of the run, {}", show_duration(context.duration_us)));
+            at.key("start_time").wrong(format_args!(
+                "a time before the end of the run, which is {}",
+                show_duration(context.duration_us)
+            ));
         }
         let span = Span { start_us, rest_us: context.duration_us.saturating_sub(start_us) };
         let load = load(&at, raw, context, span, size, &mut who.traces);
@@ -173,7 +177,8 @@ fn load(
         let constant = Segment { duration_us, from: mean, to: mean, unit_us };
         return Load::Segments(if duration_us > 0 { vec![constant] } else { Vec::new() });
     }
-    let peak = section.number("peak_to_mean", raw.peak_to_mean.leaf(), "a ratio from 1 to 2", |x| (1.0..=2.0).contains(&x));
+    let peak =
+        section.number("peak_to_mean", raw.peak_to_mean.leaf(), "a ratio from 1 to 2", |x| (1.0..=2.0).contains(&x));
     let peak_at_us = section.duration("peak_at", raw.peak_at.leaf()).unwrap_or(DAY_US / 24 * 18);
     if peak_at_us >= DAY_US {
         section.key("peak_at").wrong("a time of day below 24h");
@@ -282,7 +287,9 @@ fn arrival(section: &Section<'_>, raw: &RawClients) -> Arrival {
         },
     };
     if parsed.is_none() {
-        at.wrong("\"constant\", \"poisson\" or \"gamma(2.0)\", whose number is a coefficient of variation from 0.001 to 100");
+        at.wrong(
+            "\"constant\", \"poisson\" or \"gamma(2.0)\", whose number is a coefficient of variation from 0.001 to 100",
+        );
     }
     parsed.unwrap_or(Arrival::Poisson)
 }
@@ -298,10 +305,7 @@ fn from(section: &Section<'_>, raw: &RawClients, load: &Load) -> Vec<(usize, u32
                 let weight = at.number(code, weight.leaf(), "a weight above 0", |x| x > 0.0 && x <= 1e12);
                 match facts::country(code) {
                     Some(country) => weights.push((country, weight.unwrap_or(1.0))),
-                    None => at.key(code).say(format_args!(
-                        "{} is for {code:?}, expected the two-letter code of a country that the model data knows",
-                        at.at
-                    )),
+                    None => unknown_country(&at.key(code), code),
                 }
             }
             if table.is_empty() {
@@ -318,6 +322,12 @@ fn from(section: &Section<'_>, raw: &RawClients, load: &Load) -> Vec<(usize, u32
         }
     };
     millionths(weights)
+}
+
+fn unknown_country(section: &Section<'_>, code: &str) {
+    let upper = code.to_ascii_uppercase();
+    let near = if facts::country(&upper).is_some() { format!("; did you mean {upper:?}?") } else { String::new() };
+    section.say(format_args!("{} is for no country that the model data knows{near}", section.at));
 }
 
 /// Weights as millionths that add up to one million: rounded down, and what is left given one by one to the largest

@@ -3,7 +3,8 @@
 use super::super::{
     Fault, FaultAction, Node, Service,
     check::Section,
-    raw::{Field, Leaf, RawFault},
+    leaf::{Field, Leaf},
+    raw::RawFault,
     units::show_duration,
 };
 
@@ -12,7 +13,14 @@ use super::super::{
 const LOG_SKIP_US_MAX: u64 = 600_000_000;
 
 const NOT_YET: [&str; 9] = [
-    "loss", "reorder", "clock-skew", "shard-split", "shard-merge", "poison-record", "checkpoint-loss", "table-restore",
+    "loss",
+    "reorder",
+    "clock-skew",
+    "shard-split",
+    "shard-merge",
+    "poison-record",
+    "checkpoint-loss",
+    "table-restore",
     "deploy-bad",
 ];
 
@@ -58,7 +66,7 @@ pub(super) fn resolve(section: &Section<'_>, raw: &[RawFault], regions: &[String
         let Some(fault) = one(&at, raw, regions, duration_us) else { continue };
         if let Some((j, other)) = faults.iter().find(|(_, other)| contradict(other, &fault)) {
             at.say(format_args!(
-                "{} does to the same target at the same time what faults[{j}] (line {}) does, expected times that do not overlap",
+                "{} overlaps faults[{j}] (line {}): the same action on the same target at the same time",
                 at.at, other.line
             ));
         }
@@ -80,7 +88,9 @@ fn one(section: &Section<'_>, raw: &RawFault, regions: &[String], duration_us: u
     let action = action(section, raw, kind, regions);
     let (at_us, lasts_us) = (at_us?, lasts_us?);
     if at_us >= duration_us {
-        section.key("at").wrong(format_args!("a time before the end of the run, which is {}", show_duration(duration_us)));
+        section
+            .key("at")
+            .wrong(format_args!("a time before the end of the run, which is {}", show_duration(duration_us)));
         return None;
     }
     if at_us + lasts_us > duration_us {
@@ -123,9 +133,9 @@ fn action(section: &Section<'_>, raw: &RawFault, kind: Kind, regions: &[String])
         Kind::Throttle => throttle(section, raw, region_or_all())?,
         Kind::ReplicationPause => FaultAction::ReplicationPause { region: region_or_all() },
         Kind::LogSkip => FaultAction::LogSkip { region: region()? },
-        Kind::DnsStale => FaultAction::DnsStale {
-            ppm: section.fraction("fraction", raw.fraction.leaf()).unwrap_or(1_000_000),
-        },
+        Kind::DnsStale => {
+            FaultAction::DnsStale { ppm: section.fraction("fraction", raw.fraction.leaf()).unwrap_or(1_000_000) }
+        }
         Kind::ColdFlush => FaultAction::ColdFlush { region: region_or_all() },
     })
 }

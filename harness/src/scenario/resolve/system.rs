@@ -10,7 +10,9 @@ use georush_core::{
 use super::super::{
     Dns, Era, Function, Gateway, Pipeline, Stages, System, Table,
     check::Section,
-    raw::{Field, Leaf, OrTable, RawPipeline, RawScenario, RawSystem},
+    error::suggestion,
+    leaf::{Field, Leaf, OrTable},
+    raw::{RawPipeline, RawScenario, RawSystem},
 };
 use crate::facts::{self, Model};
 
@@ -78,7 +80,7 @@ fn regions(section: &Section<'_>, raw: &RawSystem) -> Vec<String> {
         } else if facts::region(name).is_some() {
             regions.push(name.clone());
         } else {
-            let near = super::super::error::suggestion(name, known.iter().map(String::as_str));
+            let near = suggestion(name, known.iter().map(String::as_str));
             at.wrong(format_args!("a region that the model data knows{near}"));
         }
     }
@@ -103,7 +105,13 @@ fn on_unavailable(section: &Section<'_>, raw: &RawSystem) -> OnUnavailable {
             let section = section.key("on_unavailable");
             section.whole("safe", safe.safe.leaf(), (0, u64::MAX / 4), "a number of requests").map(OnUnavailable::Safe)
         }
-        Some(OrTable::Single(word)) => section.choice("on_unavailable", word.leaf(), &words, &[]),
+        Some(OrTable::Single(word)) => {
+            let found = words.iter().find(|(name, _)| word.0 == Leaf::Text((*name).to_owned()));
+            if found.is_none() {
+                section.key("on_unavailable").wrong("\"open\", \"closed\" or { safe = n }");
+            }
+            found.map(|entry| entry.1)
+        }
         None => None,
     };
     policy.unwrap_or(OnUnavailable::Closed)
@@ -198,8 +206,9 @@ fn lags(section: &Section<'_>, raw: &RawPipeline, regions: &[String]) -> Vec<u64
     let mut lags = BTreeMap::new();
     for (name, lag) in by_region {
         if name != "default" && !regions.contains(name) {
-            let near = super::super::error::suggestion(name, regions.iter().map(String::as_str));
-            at.key(name).say(format_args!("{} is for {name:?}, which is no region of this scenario{near}", at.at));
+            let near = suggestion(name, regions.iter().map(String::as_str));
+            let entry = at.key(name);
+            entry.say(format_args!("{} is for no region of this scenario{near}", entry.at));
         }
         lags.insert(name.as_str(), at.duration(name, lag.leaf()).unwrap_or(0));
     }
@@ -212,4 +221,3 @@ fn lags(section: &Section<'_>, raw: &RawPipeline, regions: &[String]) -> Vec<u64
     };
     regions.iter().map(lag_of).collect()
 }
-
