@@ -45,7 +45,11 @@ pub struct Function {
     pub memory_mb_max: u32,
     pub concurrency: u32,
     pub handler_cpu_us: u32,
-    pub runtimes: BTreeMap<String, ()>,
+    pub runtimes: BTreeMap<String, Runtime>,
+}
+#[derive(Debug)]
+pub struct Runtime {
+    pub handler_cpu_us: u32,
 }
 #[derive(Debug)]
 pub struct Table {
@@ -104,7 +108,7 @@ fn stand_in(runtime: &str, memory_mb_max: u32) -> Model {
             memory_mb_max,
             concurrency: 1_000,
             handler_cpu_us: 2_000,
-            runtimes: [(runtime.to_owned(), ()), ("nodejs8.10".to_owned(), ())].into(),
+            runtimes: [runtime, "nodejs8.10"].map(|name| (name.to_owned(), Runtime { handler_cpu_us: 2_000 })).into(),
         },
         table: Table { read_capacity: 1_000, write_capacity: 1_000 },
         dax: Dax { ttl_us: 300_000_000 },
@@ -120,6 +124,9 @@ pub fn region(name: &str) -> Option<usize> {
 }
 pub fn region_set(name: &str) -> Option<&'static [String]> {
     (name == "article-10").then(|| SET.as_slice())
+}
+pub fn region_sets() -> Vec<&'static str> {
+    vec!["article-10"]
 }
 pub fn countries() -> &'static [Country] {
     &COUNTRIES

@@ -88,12 +88,14 @@ fn regions(section: &Section<'_>, raw: &RawSystem) -> Vec<String> {
 }
 
 fn region_set(section: &Section<'_>, name: &Leaf) -> Vec<String> {
-    let set = match name {
-        Leaf::Text(name) => facts::region_set(name),
-        _ => None,
+    let name = match name {
+        Leaf::Text(name) => name.as_str(),
+        _ => "",
     };
+    let set = facts::region_set(name);
     if set.is_none() {
-        section.key("region_set").wrong("a set of regions that the model data knows, such as \"article-10\"");
+        let near = suggestion(name, facts::region_sets());
+        section.key("region_set").wrong(format_args!("a set of regions that the model data knows{near}"));
     }
     set.map(<[String]>::to_vec).unwrap_or_default()
 }
@@ -149,12 +151,14 @@ fn function(section: &Section<'_>, raw: &RawSystem, model: &Model) -> Function {
     if handler_cpu.is_some_and(|us| us > 900_000_000) {
         section.key("handler_cpu").wrong("at most 15m, the longest that Lambda lets a function run");
     }
+    let runtime = runtime.map_or(&model.runtime, |i| &runtimes[i]);
+    let default_cpu_us = model.runtimes.get(runtime).map_or(model.handler_cpu_us, |runtime| runtime.handler_cpu_us);
     Function {
-        runtime: runtime.map_or_else(|| model.runtime.clone(), |i| runtimes[i].clone()),
+        runtime: runtime.clone(),
         memory_mb: memory.and_then(|mb| u32::try_from(mb).ok()).unwrap_or(model.memory_mb),
         concurrency: (section.whole_u32("concurrency", raw.concurrency.leaf(), 1, "concurrent executions"))
             .unwrap_or(model.concurrency),
-        handler_cpu_us: handler_cpu.and_then(|us| u32::try_from(us).ok()).unwrap_or(model.handler_cpu_us),
+        handler_cpu_us: handler_cpu.and_then(|us| u32::try_from(us).ok()).unwrap_or(default_cpu_us),
     }
 }
 
