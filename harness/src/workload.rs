@@ -198,9 +198,14 @@ impl Callers {
     }
 
     fn draw(&mut self, block: &mut [Arrival]) {
-        for arrival in block {
+        // One loop per generator keeps its state in registers.
+        for arrival in block.iter_mut() {
             arrival.subject = SubjectId(self.first_subject + self.members.draw(self.member_bits.next_u64()));
+        }
+        for arrival in block.iter_mut() {
             arrival.country = self.countries[self.places.draw(self.place_bits.next_u64()) as usize];
+        }
+        for arrival in block {
             arrival.bits = self.other_bits.next_u32();
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! Not here: the models of a real run.
 
+use std::hint::black_box;
+
 use georush::{
     simulate::{queue::Deadlines, sample::Quantiles, seed::Seed},
     workload::{Arrival, Stream},
@@ -89,7 +91,7 @@ impl Region {
         visible: &mut [Line],
         outcome: &mut Outcome,
     ) {
-        while let Some(arrival) = self.next_before(end_us) {
+        while let Some(arrival) = self.next_before(end_us, visible) {
             while self.completions.peek().is_some_and(|at_us| at_us <= arrival.at_us) {
                 self.completions.pop();
                 self.warm += 1;
@@ -116,11 +118,13 @@ impl Region {
         }
     }
 
-    fn next_before(&mut self, end_us: u64) -> Option<Arrival> {
+    fn next_before(&mut self, end_us: u64, visible: &[Line]) -> Option<Arrival> {
         if self.next == self.block.len() {
             self.stream.fill(&mut self.block);
             self.next = 0;
             self.ended = self.block.is_empty();
+            // The lines come from memory side by side now instead of one by one later.
+            black_box(self.block.iter().fold(0, |sum, arrival| sum ^ visible[arrival.subject.index()][self.index]));
         }
         let arrival = *self.block.get(self.next)?;
         (arrival.at_us < end_us).then(|| {

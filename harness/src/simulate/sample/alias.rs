@@ -2,7 +2,7 @@
 //!
 //! Not here: continuous distributions.
 
-use std::sync::Arc;
+use std::{hint::select_unpredictable, sync::Arc};
 
 /// A choice among `0..len` by weight; 8 bytes per option, none if all weigh the same. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,10 +61,9 @@ impl Alias {
     #[must_use]
     pub fn draw(&self, bits: u64) -> u32 {
         let own = (((bits >> 32) * u64::from(self.len)) >> 32) as u32;
-        match self.columns.get(own as usize) {
-            Some(column) if bits as u32 >= column.threshold => column.other,
-            _ => own,
-        }
+        let Some(column) = self.columns.get(own as usize) else { return own };
+        // No processor can guess which it is.
+        select_unpredictable((bits as u32) < column.threshold, own, column.other)
     }
 }
 
