@@ -131,6 +131,12 @@ impl Centre {
     /// Commits the updates one row after the other, until done or dead; says whether the aggregator lived.
     fn write(&mut self, now_us: u64, world: &mut World<'_>) -> bool {
         let effects = std::mem::take(&mut self.outbox);
+        // Rows do not depend on each other: loads overlap here; one after the other, each would wait for memory.
+        let touch = |touched, effect: &Effect| match effect {
+            Effect::Update(update) => touched ^ world.rows.prefetch_write(update.subject) ^ world.ledger.prefetch(update.subject),
+            Effect::Checkpoint { .. } => touched,
+        };
+        std::hint::black_box(effects.iter().fold(0, touch));
         let mut stop = world.timeline.next_stop(Node::Aggregator, now_us);
         let mut at_us = now_us;
         let mut survived = true;
@@ -146,7 +152,8 @@ impl Centre {
             match stop {
                 Some((span, Stop::Killed)) if span.at_us <= at_us => {
                     survived = false;
-                    at_us = span.at_us;
+                    at_us = span.until_us;
+                    self.restart(at_us);
                     break;
                 }
                 Some((span, Stop::Paused)) if span.at_us <= at_us => {
