@@ -3,4 +3,5 @@
 pub mod measure;
 pub mod oracle;
 pub mod outcome;
+pub mod report;
 pub mod scenario;
