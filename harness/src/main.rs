@@ -1,1 +1,11 @@
-fn main() {}
+//! The command `georush`.
+//!
+//! Not here: anything but the way in; `cli` reads arguments, the library does the work.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

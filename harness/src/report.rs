@@ -8,6 +8,8 @@ pub(crate) mod fixture;
 pub mod format;
 pub mod json;
 pub mod judge;
+pub mod progress;
+pub mod terminal;
 pub mod views;
 pub mod write;
 

@@ -2,6 +2,10 @@
 //!
 //! Not here: reading files. [`raw`] mirrors what people write and [`resolve`] turns it into this.
 
+mod stand_in;
+
+pub use stand_in::{Errors, load, print, schema};
+
 use georush_core::{
     Plan, Timestamp,
     aggregator::Aggregation,

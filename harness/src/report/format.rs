@@ -31,7 +31,8 @@ pub fn signed(n: i64) -> String {
 #[must_use]
 pub fn duration(us: u64) -> String {
     match us {
-        0..1_000 => format!("{us} us"),
+        0 => "0 s".to_owned(),
+        1..1_000 => format!("{us} us"),
         1_000..1_000_000 => format!("{} ms", significant(us as f64 / 1e3)),
         1_000_000..120_000_000 => format!("{} s", significant(us as f64 / 1e6)),
         _ => elapsed(us),
@@ -72,6 +73,7 @@ pub fn percent(fraction: f64) -> String {
 #[must_use]
 pub fn significant(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".to_owned(),
         v if v >= 99.95 => format!("{value:.0}"),
         v if v >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -87,7 +89,7 @@ mod tests {
         assert_eq!([0, 999, 1_000, 25_003_112].map(count), ["0", "999", "1,000", "25,003,112"]);
         assert_eq!([-3, 0, 1_200].map(signed), ["-3", "0", "+1,200"]);
         let shown = [0, 850, 1_000, 48_230, 999_960, 1_430_000, 119_000_000, 750_000_000].map(duration);
-        assert_eq!(shown, ["0 us", "850 us", "1.00 ms", "48.2 ms", "1000 ms", "1.43 s", "119 s", "12m30s"]);
+        assert_eq!(shown, ["0 s", "850 us", "1.00 ms", "48.2 ms", "1000 ms", "1.43 s", "119 s", "12m30s"]);
         let shown = [5, 60, 750, 21_600, 21_661, 200_000].map(|s: u64| elapsed(s * 1_000_000));
         assert_eq!(shown, ["5s", "1m", "12m30s", "6h00m", "6h01m01s", "2d07h"]);
         let shown = [0.0, 1.0, 0.5, 0.9995, 0.999_995, 0.000_012].map(percent);
