@@ -125,7 +125,7 @@ struct Changes {
 enum Mode {
     /// Simulated time.
     Sim,
-    /// Real processes and sockets.
+    /// Real processes and sockets (not available yet).
     Live,
 }
 

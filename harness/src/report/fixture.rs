@@ -158,7 +158,7 @@ fn request(second: u64, n: u64, random: u64) -> (Sample, Parts) {
     let down = (180..330).contains(&second);
     let lost = down && home == 1 && second < 225;
     let region = if down && home == 1 && !lost { 0 } else { home };
-    let clients = usize::from(n % 10 == 0);
+    let clients = usize::from(n.is_multiple_of(10));
     let cause = match random % 1_000 {
         _ if lost => Some(Cause::RegionOutage),
         _ if clients == 1 && second > 500 => Some(Cause::OverQuota),

@@ -12,6 +12,7 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Number;
 
 use crate::{
     measure::Component,
@@ -80,8 +81,8 @@ struct Condition<'a> {
     metric: &'a str,
     condition: &'a str,
     unit: &'static str,
-    value: Option<f64>,
-    bound: f64,
+    value: Option<Number>,
+    bound: Option<Number>,
     passed: bool,
     note: &'static str,
 }
@@ -145,7 +146,7 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
 
 fn condition(result: &ThresholdResult) -> Condition<'_> {
     let (value, note) = match result.measured {
-        Measured::Value(value) => (Some(rounded(value)), ""),
+        Measured::Value(value) => (number(value), ""),
         Measured::Never => (None, "never"),
         Measured::NoData => (None, "no data"),
     };
@@ -154,7 +155,7 @@ fn condition(result: &ThresholdResult) -> Condition<'_> {
         condition: &result.condition,
         unit: result.unit.name(),
         value,
-        bound: rounded(result.bound),
+        bound: number(result.bound),
         passed: result.passed,
         note,
     }
@@ -184,6 +185,13 @@ fn breakdown(outcome: &Outcome) -> BTreeMap<&'static str, BTreeMap<&'static str,
         Component::ALL.into_iter().map(|c| (c.name(), parts[c as usize].round() as u64)).collect()
     };
     quantiles.iter().filter_map(|&(name, q)| Some((name, parts(outcome.measure.breakdown.at(q)?)))).collect()
+}
+
+/// An integer where the value is one, otherwise rounded; `None` for what JSON has no number for.
+fn number(value: f64) -> Option<Number> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let whole = value.fract() == 0.0 && value.abs() < EXACT_MAX;
+    if whole { Some(Number::from(value as i64)) } else { Number::from_f64(rounded(value)) }
 }
 
 /// Six digits after the point: enough for a millionth, and no tail that only looks exact.

@@ -59,6 +59,7 @@ fn verdict_thresholds_and_invariants_are_told() {
     assert_eq!(json["thresholds"][1]["metric"], "availability");
     assert_eq!(json["thresholds"][1]["passed"], false);
     assert_eq!(json["thresholds"][2]["value"], 0.0153);
+    assert!(json["thresholds"][0]["value"].is_u64() && json["thresholds"][0]["bound"].is_u64());
     let broken = json["invariants"].as_array().expect("a list").iter().find(|i| i["status"] == "broken").expect("one");
     assert_eq!((&broken["id"], &broken["first_violation"]["at_us"]), (&"I-18".into(), &503_000_000.into()));
     assert_eq!(json["digest"], "0123456789abcdef");
