@@ -1,9 +1,13 @@
-//! Drives a metered, multi-region API through its worst day, in simulated time or live, and judges the outcome.
+//! The command `georush` as a library: scenarios, the simulation, its judges.
+//!
+//! Not here: what the metered API decides; that is `georush-core`.
 
 pub mod determinism;
+pub mod facts;
 pub mod measure;
 pub mod oracle;
 pub mod outcome;
 pub mod report;
 pub mod scenario;
 pub mod simulate;
+pub mod workload;

@@ -34,16 +34,8 @@ pub enum Component {
 
 impl Component {
     /// All, in the order in which a request meets them.
-    pub const ALL: [Self; 8] = [
-        Self::Dns,
-        Self::Network,
-        Self::Tls,
-        Self::Gateway,
-        Self::ColdStart,
-        Self::Queue,
-        Self::Table,
-        Self::Handler,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Dns, Self::Network, Self::Tls, Self::Gateway, Self::ColdStart, Self::Queue, Self::Table, Self::Handler];
 
     /// Its name in results.
     #[must_use]

@@ -4,6 +4,7 @@
 
 pub mod invariants;
 pub mod ledger;
+mod pending;
 
 use hdrhistogram::Histogram;
 

@@ -3,6 +3,10 @@
 //! Not here: reading the stream, writing the table. What it holds in memory may be lost at any moment; a restart begins
 //! at the stored checkpoints.
 
+mod gaps;
+
+pub use gaps::Gaps;
+
 use crate::{
     count::Change,
     identifier::SubjectId,
@@ -50,7 +54,7 @@ pub enum Input<'a> {
 pub enum Effect {
     /// Change one component of one central count. Adjacent updates of the same subject and window are one write.
     Update(Update),
-    /// Store that everything up to and including this sequence number has been counted.
+    /// Store that everything up to and including this sequence number has been counted, and the gaps.
     Checkpoint {
         /// The shard.
         shard: u16,
@@ -102,6 +106,7 @@ pub struct Aggregator {
     aggregation: Aggregation,
     checkpoint_every_us: u64,
     shards: Vec<Shard>,
+    gaps: Gaps,
     read: u32,
     slots: Vec<Slot>,
     heads: Vec<u32>,
@@ -109,14 +114,21 @@ pub struct Aggregator {
 }
 
 impl Aggregator {
-    /// An aggregator that begins after the given checkpoints, one per shard.
+    /// An aggregator that begins after the given checkpoints, one per shard, knowing the gaps stored with them.
     #[must_use]
-    pub fn new(now: Timestamp, aggregation: Aggregation, checkpoint_every_us: u64, checkpoints: &[u64]) -> Self {
+    pub fn new(
+        now: Timestamp,
+        aggregation: Aggregation,
+        checkpoint_every_us: u64,
+        checkpoints: &[u64],
+        gaps: Gaps,
+    ) -> Self {
         let shard = |&checkpoint| Shard { read: checkpoint, checkpoint, checkpointed_at: now };
         Self {
             aggregation,
             checkpoint_every_us,
             shards: checkpoints.iter().map(shard).collect(),
+            gaps,
             read: 1,
             slots: Vec::new(),
             heads: Vec::new(),
@@ -130,6 +142,12 @@ impl Aggregator {
         self.shards[usize::from(shard)].read
     }
 
+    /// What is known to be missing; to be stored with each checkpoint.
+    #[must_use]
+    pub fn gaps(&self) -> &Gaps {
+        &self.gaps
+    }
+
     /// Takes in what happened and appends what must happen next.
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, outbox: &mut Vec<Effect>) {
         match input {
@@ -137,6 +155,7 @@ impl Aggregator {
                 let shard = &mut self.shards[usize::from(shard)];
                 if sequence > shard.read {
                     shard.read = sequence;
+                    self.gaps.see(events);
                     events.iter().for_each(|event| self.gather(event));
                 }
             }
@@ -255,7 +274,7 @@ mod tests {
     #[test]
     fn events_of_one_row_become_one_write_per_origin() {
         let events = [event(7, 0, 1, 1), event(8, 0, 1, 1), event(7, 1, 1, 4), event(7, 0, 2, 1), event(7, 0, 1, 2)];
-        let mut cumulative = Aggregator::new(Timestamp(0), Aggregation::Cumulative, 0, &[0]);
+        let mut cumulative = Aggregator::new(Timestamp(0), Aggregation::Cumulative, 0, &[0], Gaps::default());
         assert_eq!(
             updates(&read(&mut cumulative, 1, &events)),
             [
@@ -265,7 +284,7 @@ mod tests {
                 (8, 1, 0, Change::Raise(1))
             ]
         );
-        let mut adding = Aggregator::new(Timestamp(0), Aggregation::AddThenCheckpoint, 0, &[0]);
+        let mut adding = Aggregator::new(Timestamp(0), Aggregation::AddThenCheckpoint, 0, &[0], Gaps::default());
         assert_eq!(
             updates(&read(&mut adding, 1, &events)),
             [
@@ -279,7 +298,7 @@ mod tests {
 
     #[test]
     fn the_checkpoint_follows_the_writes_and_not_more_often_than_asked() {
-        let mut aggregator = Aggregator::new(Timestamp(0), Aggregation::Cumulative, 100, &[0]);
+        let mut aggregator = Aggregator::new(Timestamp(0), Aggregation::Cumulative, 100, &[0], Gaps::default());
         assert!(!read(&mut aggregator, 5, &[event(0, 0, 0, 1)]).iter().any(|e| matches!(e, Effect::Checkpoint { .. })));
         let mut outbox = Vec::new();
         aggregator.handle(Timestamp(99), Input::Written { shard: 0 }, &mut outbox);
@@ -290,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_record_at_or_before_the_position_is_not_taken_in_again() {
-        let mut aggregator = Aggregator::new(Timestamp(0), Aggregation::AddThenCheckpoint, 0, &[4]);
+        let mut aggregator = Aggregator::new(Timestamp(0), Aggregation::AddThenCheckpoint, 0, &[4], Gaps::default());
         assert_eq!(updates(&read(&mut aggregator, 4, &[event(0, 0, 0, 1)])), []);
         assert_eq!(updates(&read(&mut aggregator, 5, &[event(0, 0, 0, 2)])), [(0, 0, 0, Change::Add(1))]);
     }

@@ -98,6 +98,13 @@ impl Edge {
         Self { origin, enforcement, on_unavailable, sequence: 0, counters: Vec::new() }
     }
 
+    /// The edge that takes this one's place after it died. It remembers nothing; its epoch is new.
+    #[must_use]
+    pub fn next_life(&self) -> Self {
+        let origin = Origin { epoch: self.origin.epoch + 1, ..self.origin };
+        Self::new(origin, self.enforcement, self.on_unavailable)
+    }
+
     /// The name under which this edge's usage is counted.
     #[must_use]
     pub fn origin(&self) -> Origin {

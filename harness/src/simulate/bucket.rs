@@ -1,0 +1,120 @@
+//! A token bucket in integers.
+//!
+//! Not a queue: what does not fit is refused or told when it would fit.
+
+/// Tokens are kept in millionths, so that a rate in tokens per second is one in millionths per microsecond.
+const MILLIONTHS: i64 = 1_000_000;
+
+/// A bucket that refills continuously. Times are microseconds and never go back; an earlier time refills nothing.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    rate: u64,
+    depth: i64,
+    level: i64,
+    at_us: u64,
+}
+
+impl Bucket {
+    /// A full bucket that holds `depth` tokens and gains `rate` a second.
+    #[must_use]
+    pub fn new(rate: u64, depth: u64, at_us: u64) -> Self {
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX).saturating_mul(MILLIONTHS);
+        Self { rate, depth, level: depth, at_us }
+    }
+
+    /// Changes the rate from here on.
+    pub fn set_rate(&mut self, at_us: u64, rate: u64) {
+        self.refill(at_us);
+        self.rate = rate;
+    }
+
+    #[inline]
+    fn refill(&mut self, at_us: u64) {
+        if at_us > self.at_us {
+            let gained = (at_us - self.at_us).saturating_mul(self.rate);
+            self.level = self.level.saturating_add(i64::try_from(gained).unwrap_or(i64::MAX)).min(self.depth);
+            self.at_us = at_us;
+        }
+    }
+
+    /// Takes `tokens` if there are so many; says whether it did.
+    #[inline]
+    pub fn take(&mut self, at_us: u64, tokens: u64) -> bool {
+        self.refill(at_us);
+        let wanted = tokens as i64 * MILLIONTHS;
+        let enough = self.level >= wanted;
+        if enough {
+            self.level -= wanted;
+        }
+        enough
+    }
+
+    /// Takes `tokens` if the bucket is not empty, into debt if need be; says whether it did. For amounts that may exceed
+    /// the depth.
+    #[inline]
+    pub fn take_into_debt(&mut self, at_us: u64, tokens: u64) -> bool {
+        self.refill(at_us);
+        let open = self.level > 0;
+        if open {
+            self.level -= tokens as i64 * MILLIONTHS;
+        }
+        open
+    }
+
+    /// Microseconds until `tokens` could be taken; 0 if they can be now, `u64::MAX` if never.
+    #[inline]
+    #[must_use]
+    pub fn wait_us(&mut self, at_us: u64, tokens: u64) -> u64 {
+        self.refill(at_us);
+        let missing = tokens as i64 * MILLIONTHS - self.level;
+        match (missing, self.rate) {
+            (..=0, _) => 0,
+            (_, 0) => u64::MAX,
+            (missing, rate) => (missing as u64).div_ceil(rate),
+        }
+    }
+
+    /// Takes `tokens` that will be there later.
+    #[inline]
+    pub fn reserve(&mut self, at_us: u64, tokens: u64) {
+        self.refill(at_us);
+        self.level -= tokens as i64 * MILLIONTHS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn served(bucket: &mut Bucket, at_us: u64, requests: u32) -> u32 {
+        (0..requests).map(|_| u32::from(bucket.take(at_us, 1))).sum()
+    }
+
+    // The two worked examples of API Gateway's developer guide (2018-05-24): 10,000 requests a second, burst 5,000.
+    #[test]
+    fn of_ten_thousand_in_one_millisecond_five_thousand_are_served() {
+        assert_eq!(served(&mut Bucket::new(10_000, 5_000, 0), 0, 10_000), 5_000);
+    }
+
+    #[test]
+    fn five_thousand_at_once_and_five_thousand_in_the_hundred_and_first_millisecond_make_six_thousand() {
+        let mut bucket = Bucket::new(10_000, 5_000, 0);
+        assert_eq!(served(&mut bucket, 0, 5_000) + served(&mut bucket, 100_000, 5_000), 6_000);
+    }
+
+    #[test]
+    fn an_even_load_at_the_rate_is_served_for_ever() {
+        let mut bucket = Bucket::new(10_000, 1, 0);
+        assert!((0..100_000).all(|n| bucket.take(n * 100, 1)));
+    }
+
+    #[test]
+    fn the_wait_is_exact() {
+        let mut bucket = Bucket::new(3, 1, 0);
+        assert!(bucket.take(0, 1));
+        let wait = bucket.wait_us(0, 1);
+        assert_eq!(wait, 333_334);
+        assert!(!bucket.take(wait - 1, 1));
+        assert!(bucket.take(wait, 1));
+    }
+}
