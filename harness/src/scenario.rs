@@ -1,10 +1,26 @@
 //! A scenario as it runs: resolved, checked, ids instead of names, no default left open.
 //!
-//! Not here: reading files. [`raw`] mirrors what people write and [`resolve`] turns it into this.
+//! Not here: reading files. [`raw`] mirrors what people write and [`load`](fn@load) turns it into this.
 
-mod stand_in;
+mod check;
+mod decode;
+mod document;
+mod error;
+pub mod leaf;
+mod load;
+mod print;
+pub mod raw;
+mod resolve;
+mod schema;
+mod set;
+mod threshold;
+mod trace;
+pub mod units;
 
-pub use stand_in::{Errors, load, print, schema};
+pub use error::{Errors, Place, ScenarioError};
+pub use load::load;
+pub use print::print;
+pub use schema::schema;
 
 use georush_core::{
     Plan, Timestamp,

@@ -1,0 +1,164 @@
+//! From the raw form to the scenario that runs: names become indices, defaults are filled in, everything is checked.
+//! Not here: reading files, except traces.
+
+mod clients;
+mod diurnal;
+mod faults;
+mod system;
+
+use std::{collections::BTreeMap, path::Path};
+
+use georush_core::{Plan, WindowKind};
+
+use super::{
+    NamedPlan, Plot, Scenario, Threshold,
+    check::Check,
+    check::Section,
+    document::Node,
+    error::ScenarioError,
+    leaf::{Field, Leaf},
+    load::hash,
+    raw::{RawPlan, RawScenario},
+    threshold::{self, Names},
+    units::parse_instant,
+};
+
+/// The longest run.
+const DURATION_US_MAX: u64 = 366 * georush_core::time::DAY_US;
+
+/// What a scenario is made from.
+pub(super) struct Given<'a> {
+    pub(super) path: &'a Path,
+    pub(super) root: &'a Node,
+    pub(super) overrides: &'a [String],
+    pub(super) seed: Option<u64>,
+    pub(super) text: &'a str,
+}
+
+/// Resolves a scenario. What is wrong in it is in the list; the scenario is of use only if that is empty.
+pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<ScenarioError>) {
+    let check = Check::new(given.root);
+    let top = check.top();
+    top.whole("schema", raw.schema.leaf(), (1, 1), "the version of the format");
+    let question = top.text("question", raw.question.leaf(), "the question that the scenario answers").unwrap_or("");
+    let seed = top.whole("seed", raw.seed.leaf(), (0, u64::MAX), "a seed");
+    let default_start = parse_instant("2018-11-23").expect("a real date");
+    let start = top.instant("start", raw.start.leaf()).unwrap_or(default_start);
+    let duration = top.length("duration", raw.duration.leaf());
+    if duration.is_some_and(|us| us > DURATION_US_MAX) {
+        top.key("duration").wrong("at most 366d");
+    }
+    // Without a duration of its own, a run that lasts as long as any puts nothing beyond its end.
+    let duration_us = duration.unwrap_or(DURATION_US_MAX).min(DURATION_US_MAX);
+
+    let system = system::resolve(&top, raw);
+    let plans = plans(&top.key("plans"), &raw.plans);
+    let context = clients::Context { path: given.path, start, duration_us, plans: &plans };
+    let who = clients::resolve(&top, &raw.clients, &context);
+    let faults = faults::resolve(&top.key("faults"), &raw.faults, &system.regions, duration_us);
+    let client_names: Vec<String> = who.clients.iter().map(|group| group.name.clone()).collect();
+    let names = Names { regions: &system.regions, clients: &client_names };
+    let thresholds = thresholds(&top.key("thresholds"), raw, &names);
+    let plots = plots(&top.key("report"), raw, &names);
+    live_and_gate(&top, raw);
+
+    let scenario = Scenario {
+        name: given.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+        question: question.to_owned(),
+        seed: given.seed.or(seed).unwrap_or(1),
+        start,
+        duration_us,
+        plans,
+        populations: who.populations,
+        clients: who.clients,
+        faults,
+        thresholds,
+        plots,
+        hash: hash(given.text, given.overrides, given.seed, &who.traces),
+        overrides: given.overrides.to_vec(),
+        system,
+    };
+    (scenario, check.into_errors())
+}
+
+fn plans(section: &Section<'_>, raw: &BTreeMap<String, RawPlan>) -> Vec<NamedPlan> {
+    let windows = [
+        ("day-utc", WindowKind::DayUtc),
+        ("anchored-24h", WindowKind::Anchored24h),
+        ("month-calendar", WindowKind::MonthCalendar),
+    ];
+    let plan = |(name, raw): (&String, &RawPlan)| {
+        let section = section.key(name);
+        let quota = section.whole("quota", raw.quota.leaf(), (1, u64::MAX / 4), "a quota").unwrap_or(1);
+        let window = section.choice("window", raw.window.leaf(), &windows, &[]).unwrap_or(WindowKind::DayUtc);
+        NamedPlan { name: name.clone(), plan: Plan { quota, window } }
+    };
+    raw.iter().map(plan).collect()
+}
+
+fn thresholds(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Vec<Threshold> {
+    let mut thresholds = Vec::new();
+    for selector in section.keys() {
+        let section = section.key(selector);
+        let Some(conditions) = raw.thresholds.get(selector) else { continue };
+        if conditions.is_empty() {
+            section.wrong("at least one condition");
+        }
+        let target = threshold::parse_selector(selector, names);
+        for (i, condition) in conditions.iter().enumerate() {
+            let at = section.index(i);
+            if condition.0 == Leaf::Compound {
+                at.wrong(
+                    "a condition such as \"p(99)<60ms\"; k6's abortOnFail objects are not taken, a run goes to its end",
+                );
+                continue;
+            }
+            let Leaf::Text(condition) = &condition.0 else {
+                at.wrong("a condition in a string, such as \"p(99)<60ms\"");
+                continue;
+            };
+            let parsed = target.as_ref().map_err(Clone::clone);
+            match parsed.and_then(|target| threshold::parse_condition(target, condition)) {
+                Ok(parsed) => thresholds.push(Threshold { line: at.node().place.line(), ..parsed }),
+                Err(message) => at.say(format_args!("{}: {message}", at.at)),
+            }
+        }
+    }
+    thresholds
+}
+
+fn plots(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Vec<Plot> {
+    let plot = |(name, raw): (&String, &super::raw::RawPlot)| {
+        let section = section.key(name);
+        let x = section.choice("x", raw.x.leaf(), &[("time", "time")], &[]).unwrap_or("time");
+        let y = section.key("y");
+        if raw.y.is_empty() {
+            y.wrong("at least one series");
+        }
+        let mut series = Vec::new();
+        for (i, text) in raw.y.iter().enumerate() {
+            let at = y.index(i);
+            match &text.0 {
+                Leaf::Text(text) => match threshold::check_series(text, names) {
+                    Ok(()) => series.push(text.clone()),
+                    Err(message) => at.say(format_args!("{}: {message}", at.at)),
+                },
+                _ => at.wrong("the name of a series in a string, such as \"requests\""),
+            }
+        }
+        Plot { name: name.clone(), x: x.to_owned(), y: series }
+    };
+    raw.report.iter().map(plot).collect()
+}
+
+/// Checks what later parts of the tool read.
+fn live_and_gate(top: &Section<'_>, raw: &RawScenario) {
+    if let Some(live) = &raw.live {
+        let section = top.key("live");
+        section.number("time_compression", live.time_compression.leaf(), "a factor above 0", |x| x > 0.0);
+        section.number("rate_scale", live.rate_scale.leaf(), "a factor above 0", |x| x > 0.0);
+    }
+    if let Some(gate) = &raw.gate {
+        top.key("gate").fraction("tolerance", gate.tolerance.leaf());
+    }
+}
