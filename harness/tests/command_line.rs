@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -172,6 +173,25 @@ fn two_runs_of_a_scenario_decide_the_same() {
     let output = scratch.georush(&["verify-determinism", "quiet.toml", "--seed", "3"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).starts_with("SAME  quiet, seed 3: two runs, "));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_interrupted_leaves_nothing_behind() {
+    let scratch = Scratch::new("interrupted");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
+    let long = ["run", "quiet.toml", "--set", "clients.visitors.rate=100000", "--set", "duration=24h"];
+    command.args(long).current_dir(&scratch.0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut first = String::new();
+    let mut told = BufReader::new(child.stdout.take().expect("piped"));
+    told.read_line(&mut first).expect("the command to repeat comes first");
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill exists");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(text(&output.stderr), "interrupted: nothing was written\n");
+    assert_eq!(scratch.files(), ["empty.toml", "quiet.toml"]);
 }
 
 #[cfg(unix)]

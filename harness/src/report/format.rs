@@ -16,7 +16,13 @@ pub fn count(n: u64) -> String {
     text
 }
 
-/// The same with a sign unless it is zero: `+12`, `-3`.
+/// A number of things: `1 region`, `10,000 requests`.
+#[must_use]
+pub fn plural(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
+}
+
+/// A number with its sign unless it is zero: `+12`, `-3`.
 #[must_use]
 pub fn signed(n: i64) -> String {
     let sign = match n {
@@ -87,6 +93,7 @@ mod tests {
     #[test]
     fn numbers_read_as_people_write_them() {
         assert_eq!([0, 999, 1_000, 25_003_112].map(count), ["0", "999", "1,000", "25,003,112"]);
+        assert_eq!([1, 10_000].map(|n| plural(n, "request")), ["1 request", "10,000 requests"]);
         assert_eq!([-3, 0, 1_200].map(signed), ["-3", "0", "+1,200"]);
         let shown = [0, 850, 1_000, 48_230, 999_960, 1_430_000, 119_000_000, 750_000_000].map(duration);
         assert_eq!(shown, ["0 s", "850 us", "1.00 ms", "48.2 ms", "1000 ms", "1.43 s", "119 s", "12m30s"]);

@@ -64,10 +64,11 @@ pub fn line(report: &Report, paint: Paint) -> String {
 }
 
 fn foot(report: &Report, around: &Around, paint: Paint) -> String {
-    let assumed = match report.assumptions.len() {
-        0 => String::new(),
-        1 => "; rests on 1 assumption".to_owned(),
-        n => format!("; rests on {n} assumptions"),
+    let assumptions = report.assumptions.len() as u64;
+    let assumed = if assumptions > 0 {
+        format!("; rests on {}", format::plural(assumptions, "assumption"))
+    } else {
+        String::new()
     };
     let (requests, cpu_us) = (report.outcome.requests, around.speed.cpu_us);
     let per_second = (requests as f64 * 1e6 / cpu_us.max(1) as f64) as u64;

@@ -15,9 +15,16 @@ const BAR_WIDTH: usize = 24;
 pub(super) fn by_region(report: &Report, paint: Paint) -> String {
     let columns = format!("{:>10}{:>10}{:>10}{:>14}{:>12}", "p50", "p99", "p99.9", "requests", "failed");
     let mut out = format!("{}{}\n", heading(&format!("{:<NAME_WIDTH$}", "LATENCY"), paint), paint.dim(&columns));
-    let names = report.scenario.system.regions.iter();
-    for (index, name) in names.enumerate() {
-        out += &row(name, &report.outcome.measure.select(&Tags { region: Some(index), ..Tags::default() }), paint);
+    let mut idle = 0;
+    for (index, name) in report.scenario.system.regions.iter().enumerate() {
+        let cell = report.outcome.measure.select(&Tags { region: Some(index), ..Tags::default() });
+        match cell.requests() {
+            0 => idle += 1,
+            _ => out += &row(name, &cell, paint),
+        }
+    }
+    if idle > 0 {
+        out += &format!("{}\n", paint.dim(&format!("({} had no requests)", format::plural(idle, "region"))));
     }
     out + &row("all", &report.outcome.measure.select(&Tags::default()), paint)
 }

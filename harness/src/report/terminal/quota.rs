@@ -42,8 +42,7 @@ pub(super) fn block(report: &Report, paint: Paint) -> String {
 fn over_admission(report: &Report) -> String {
     let findings = &report.outcome.findings;
     if findings.over_admission == 0 {
-        let crossed = format::count(findings.crossings);
-        return format!("0 beyond quota; {crossed} quotas crossed");
+        return format!("0 beyond quota; {} crossed", format::plural(findings.crossings, "quota"));
     }
     let worst = findings.overruns.first().map_or(String::new(), |worst| {
         let (over, quota) = (format::count(worst.over), format::count(worst.quota));
@@ -55,7 +54,7 @@ fn over_admission(report: &Report) -> String {
 fn false_rejections(report: &Report) -> String {
     let refused = report.outcome.findings.false_rejections;
     if refused.total() == 0 {
-        return format!("0 of {} refusals", format::count(report.outcome.findings.rejected));
+        return format!("0 of {}", format::plural(report.outcome.findings.rejected, "refusal"));
     }
     let reasons = [
         ("counted twice", refused.duplicate_count),

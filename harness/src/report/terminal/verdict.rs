@@ -19,20 +19,17 @@ pub(super) fn line(report: &Report, paint: Paint) -> String {
     let failed = thresholds.iter().filter(|t| !t.passed).count();
     match verdict {
         Verdict::Passed => {
-            let held = format!("{}, {invariants_checked} invariants", plural(thresholds.len(), "threshold"));
+            let invariants = format::plural(*invariants_checked as u64, "invariant");
+            let held = format!("{}, {invariants}", format::plural(thresholds.len() as u64, "threshold"));
             format!("{}  {held}\n", paint.good("PASSED"))
         }
         Verdict::Failed => {
-            let thresholds = plural(thresholds.len(), "threshold");
+            let thresholds = format::plural(thresholds.len() as u64, "threshold");
             let failed = format!("{failed} of {thresholds}, {} of {invariants_checked} invariants", broken.len());
             format!("{}  {failed}\n", paint.bad("FAILED"))
         }
         Verdict::Invalid => format!("{}  no request was made, so nothing could be judged\n", paint.bad("NOT VALID")),
     }
-}
-
-fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 pub(super) fn head(report: &Report, paint: Paint) -> String {
@@ -45,10 +42,10 @@ pub(super) fn story(report: &Report) -> String {
     let (requests, failed) = (all.requests(), all.failures());
     let Some(availability) = views::availability(&all) else { return String::new() };
     let told = format!(
-        "In {} simulated, {} requests from {} subjects: {} admitted, {} refused, {} failed ({} available).",
+        "In {} simulated, {} from {}: {} admitted, {} refused, {} failed ({} available).",
         format::elapsed(report.scenario.duration_us),
-        format::count(requests),
-        format::count(report.outcome.subjects),
+        format::plural(requests, "request"),
+        format::plural(report.outcome.subjects, "subject"),
         format::count(all.ok),
         format::count(requests - all.ok - failed),
         format::count(failed),
