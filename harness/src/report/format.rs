@@ -80,6 +80,7 @@ pub fn percent(fraction: f64) -> String {
 pub fn significant(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
+        v if v >= 999.5 => signed(value.round() as i64).trim_start_matches('+').to_owned(),
         v if v >= 99.95 => format!("{value:.0}"),
         v if v >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -96,7 +97,8 @@ mod tests {
         assert_eq!([1, 10_000].map(|n| plural(n, "request")), ["1 request", "10,000 requests"]);
         assert_eq!([-3, 0, 1_200].map(signed), ["-3", "0", "+1,200"]);
         let shown = [0, 850, 1_000, 48_230, 999_960, 1_430_000, 119_000_000, 750_000_000].map(duration);
-        assert_eq!(shown, ["0 s", "850 us", "1.00 ms", "48.2 ms", "1000 ms", "1.43 s", "119 s", "12m30s"]);
+        assert_eq!(shown, ["0 s", "850 us", "1.00 ms", "48.2 ms", "1,000 ms", "1.43 s", "119 s", "12m30s"]);
+        assert_eq!([0.0, 0.25, 21.33, 3_017.6].map(significant), ["0", "0.25", "21.3", "3,018"]);
         let shown = [5, 60, 750, 21_600, 21_661, 200_000].map(|s: u64| elapsed(s * 1_000_000));
         assert_eq!(shown, ["5s", "1m", "12m30s", "6h00m", "6h01m01s", "2d07h"]);
         let shown = [0.0, 1.0, 0.5, 0.9995, 0.999_995, 0.000_012].map(percent);

@@ -144,7 +144,6 @@ fn threshold(scenario: &Scenario, outcome: &Outcome, threshold: &Threshold) -> T
     }
 }
 
-#[allow(clippy::float_cmp)]
 fn holds(value: f64, op: Op, bound: f64) -> bool {
     match op {
         Op::Less => value < bound,

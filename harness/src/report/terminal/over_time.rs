@@ -80,6 +80,7 @@ fn when(report: &Report, cause: Cause) -> String {
     let last = series.points().iter().rposition(seen);
     let at = |bucket: usize| format::elapsed(bucket as u64 * series.width_us());
     match (first, last) {
+        (Some(0), Some(last)) if last + 1 == series.points().len() => format!("{:<20}", "all the time"),
         (Some(first), Some(last)) => format!("{:<20}", format!("{} to {}", at(first), at(last + 1))),
         _ => String::new(),
     }
