@@ -112,11 +112,11 @@ impl<'a> Simulation<'a> {
         let identity = timeline.is_empty() && system.table.dax_ttl_us.is_none();
         let pipeline = Pipeline::new(scenario, &network, &timeline, subjects, seed);
         let measure = Measure::new(system.regions.len(), scenario.clients.len(), scenario.duration_us);
-        let source = |clients| Source { stream: Stream::new(scenario, clients), block: Vec::new(), next: 0 };
+        let source = |stream| Source { stream, block: Vec::new(), next: 0 };
         let mut simulation = Self {
             scenario,
             start_us,
-            sources: (0..scenario.clients.len()).map(source).collect(),
+            sources: Stream::all(scenario).into_iter().map(source).collect(),
             next_us: vec![0; scenario.clients.len()],
             now: timeline.now(start_us),
             boundaries: timeline.boundaries(),

@@ -9,7 +9,7 @@ use georush_core::SubjectId;
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
 use crate::{
-    scenario::{self, Clients, Load, Scenario, TraceArrival},
+    scenario::{self, Clients, Load, Population, Scenario, TraceArrival},
     simulate::{
         sample::{Alias, Gaps},
         seed::Seed,
@@ -63,8 +63,20 @@ impl Stream {
     #[must_use]
     pub fn new(scenario: &Scenario, clients: usize) -> Self {
         let group = &scenario.clients[clients];
+        Self::of(scenario, group, members(&scenario.populations[group.population]))
+    }
+
+    /// Of all client groups, in order. Groups of one population share its table.
+    #[must_use]
+    pub fn all(scenario: &Scenario) -> Vec<Self> {
+        let members: Vec<Alias> = scenario.populations.iter().map(members).collect();
+        scenario.clients.iter().map(|group| Self::of(scenario, group, members[group.population].clone())).collect()
+    }
+
+    fn of(scenario: &Scenario, group: &Clients, members: Alias) -> Self {
         let times = Times::new(group, Seed(scenario.seed).stream(&format!("arrivals/{}", group.name)));
-        Self { times, callers: Callers::new(scenario, group), duration_us: scenario.duration_us }
+        let callers = Callers::new(scenario, group, members);
+        Self { times, callers, duration_us: scenario.duration_us }
     }
 
     /// Replaces the block's content by the next arrivals, up to [`BLOCK`]. None means that the stream has ended.
@@ -171,12 +183,11 @@ struct Callers {
 }
 
 impl Callers {
-    fn new(scenario: &Scenario, group: &Clients) -> Self {
-        let population = &scenario.populations[group.population];
+    fn new(scenario: &Scenario, group: &Clients, members: Alias) -> Self {
         let weights: Vec<f64> = group.from.iter().map(|&(_, ppm)| f64::from(ppm)).collect();
         let stream = |of: &str| Seed(scenario.seed).stream(&format!("{of}/{}", group.name));
         Self {
-            members: Alias::zipf(population.size, f64::from(population.zipf_milli) / 1_000.0),
+            members,
             first_subject: subjects(scenario)[group.population],
             places: Alias::weights(&weights),
             countries: group.from.iter().map(|&(country, _)| narrow(country)).collect(),
@@ -187,12 +198,21 @@ impl Callers {
     }
 
     fn draw(&mut self, block: &mut [Arrival]) {
-        for arrival in block {
+        // One loop per generator keeps its state in registers.
+        for arrival in block.iter_mut() {
             arrival.subject = SubjectId(self.first_subject + self.members.draw(self.member_bits.next_u64()));
+        }
+        for arrival in block.iter_mut() {
             arrival.country = self.countries[self.places.draw(self.place_bits.next_u64()) as usize];
+        }
+        for arrival in block {
             arrival.bits = self.other_bits.next_u32();
         }
     }
+}
+
+fn members(population: &Population) -> Alias {
+    Alias::zipf(population.size, f64::from(population.zipf_milli) / 1_000.0)
 }
 
 fn narrow(country: usize) -> u16 {

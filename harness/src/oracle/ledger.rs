@@ -71,7 +71,8 @@ struct Region {
     /// Entries of `crossed` that the region's table shows.
     crossed_seen: usize,
     horizon: u64,
-    sequence: u64,
+    /// Last sequence by lane, in the epoch.
+    sequences: Vec<u64>,
     epoch: u16,
     /// Last view by subject; kept only where views must never fall.
     views: Vec<(WindowId, u64)>,
@@ -138,7 +139,7 @@ impl Ledger {
             crossing_lag: histogram(),
             crossed_seen: 0,
             horizon: 0,
-            sequence: 0,
+            sequences: Vec::new(),
             epoch: 0,
             views,
         };
@@ -290,15 +291,19 @@ impl Ledger {
             });
         }
         let state = &mut self.regions[region];
-        let expected = if event.origin.epoch == state.epoch { state.sequence + 1 } else { 1 };
-        if event.sequence != expected
-            || event.origin.epoch < state.epoch
-            || event.cumulative > event.sequence * cost.max(1)
-        {
-            let seen = || format!("region {region}: {event:?} after sequence {}", expected - 1);
+        if event.origin.epoch != state.epoch {
+            state.sequences.fill(0);
+        }
+        let lane = usize::from(event.lane);
+        if lane >= state.sequences.len() {
+            state.sequences.resize(lane + 1, 0);
+        }
+        let expected = state.sequences[lane] + 1;
+        if event.sequence != expected || event.origin.epoch < state.epoch {
+            let seen = || format!("region {region}: {event:?}, expected sequence {expected}");
             self.invariants.check(EPOCH_UNIQUE, false, now.since(self.start), seen);
         }
-        state.sequence = event.sequence;
+        state.sequences[lane] = event.sequence;
         state.epoch = event.origin.epoch;
         if event.at != now || event.window != account.window {
             let seen = || format!("{event:?} decided at {now:?}");

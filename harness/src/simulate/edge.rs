@@ -58,6 +58,8 @@ pub(super) struct Edges {
     start_us: u64,
     /// A connection is open already if the arrival's upper twenty bits are below this.
     keep_alive: u32,
+    /// Log streams of an edge: one for each shard, so that lines of one stream stay together.
+    lanes: u16,
     outbox: Vec<Effect>,
 }
 
@@ -81,6 +83,10 @@ impl Edges {
             plans: scenario.clients.iter().map(plan).collect(),
             start_us,
             keep_alive: ((u64::from(system.keep_alive_ppm) << 20) / 1_000_000) as u32,
+            lanes: match &system.pipeline {
+                crate::scenario::Pipeline::Stages(stages) => stages.shards,
+                crate::scenario::Pipeline::FixedLag { .. } => 1,
+            },
             outbox: Vec::new(),
         }
     }
@@ -189,7 +195,8 @@ impl Edges {
         moment: Moment<'_>,
     ) -> Served {
         let Moment { now_us, now, timeline, pipeline, ledger } = moment;
-        let request = Request { subject: arrival.subject, cost: 1 };
+        let lane = ((arrival.bits & 0xFFFF) % u32::from(self.lanes)) as u16;
+        let request = Request { subject: arrival.subject, cost: 1, lane };
         let edge = &mut self.edges[region];
         let usage = if readable {
             let fresh = || pipeline.read(now_us, request.subject, region, edge.origin(), timeline, ledger);
@@ -203,7 +210,7 @@ impl Edges {
         let event = self.outbox.first().map(|Effect::Log(event)| event);
         let staleness_us = ledger.decided(Timestamp(now_us), region, request, readable, &decision, event);
         if let Some(&event) = event {
-            pipeline.log(event, arrival.bits, self.function.running(region), now, ledger);
+            pipeline.log(event, self.function.running(region), now, ledger);
         }
         let sample = Sample { region, clients, cause: cause(&decision), answered: true };
         Served { sample, parts, view: decision.view, staleness_us }

@@ -55,12 +55,12 @@ impl Logs {
         }
     }
 
-    /// Takes one line. `bits` choose the log stream and with it the shard; `running` environments write at this time.
+    /// Takes one line. Its lane is the shard that it will go to; `running` environments write at this time.
     /// Returns a new batch and when it reaches the stream, if the line opened one.
     #[inline]
-    pub(super) fn line(&mut self, region: usize, bits: u32, running: usize, event: UsageEvent) -> Option<(u64, u32)> {
+    pub(super) fn line(&mut self, region: usize, running: usize, event: UsageEvent) -> Option<(u64, u32)> {
         let now_us = event.at.0;
-        let shard = bits as usize % self.shards;
+        let shard = usize::from(event.lane);
         let slot = region * self.shards + shard;
         self.in_flight += 1;
         if let Some(id) = self.open[slot] {

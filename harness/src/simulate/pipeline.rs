@@ -179,13 +179,13 @@ impl Pipeline {
 
     /// Takes the log line of an admitted request.
     #[inline]
-    pub(super) fn log(&mut self, event: UsageEvent, bits: u32, running: usize, now: &Now, ledger: &mut Ledger) {
+    pub(super) fn log(&mut self, event: UsageEvent, running: usize, now: &Now, ledger: &mut Ledger) {
         let region = usize::from(event.origin.region);
         match &mut self.kind {
             Kind::Stages(stages) => {
                 if now.skips_logs[region] {
                     stages.skipped += 1;
-                } else if let Some((at_us, batch)) = stages.logs.line(region, bits, running, event) {
+                } else if let Some((at_us, batch)) = stages.logs.line(region, running, event) {
                     stages.queue.push(at_us, Event::Deliver(batch));
                 }
             }

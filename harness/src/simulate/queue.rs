@@ -2,6 +2,8 @@
 //!
 //! Not here: the clock, which is whatever the last event popped says.
 
+use std::hint::select_unpredictable;
+
 /// A min-heap whose nodes have four children: half as deep as a binary one, and four children share a cache line or two.
 /// Equal items leave in no particular order; give them an order or use [`Queue`].
 #[derive(Debug, Clone)]
@@ -69,9 +71,9 @@ impl<E: Copy + Ord> Heap<E> {
             let first = CHILDREN * hole + 1;
             let least = match items.get(first..) {
                 Some([a, b, c, d, ..]) => {
-                    let (left, left_at) = if b < a { (b, 1) } else { (a, 0) };
-                    let (right, right_at) = if d < c { (d, 3) } else { (c, 2) };
-                    first + if right < left { right_at } else { left_at }
+                    let (left, left_at) = lesser((a, 0), (b, 1));
+                    let (right, right_at) = lesser((c, 2), (d, 3));
+                    first + lesser((left, left_at), (right, right_at)).1
                 }
                 Some(rest) if !rest.is_empty() => {
                     (first..items.len()).min_by_key(|&child| items[child]).expect("the range is not empty")
@@ -105,26 +107,33 @@ impl<E: Copy + Ord> Default for Heap<E> {
     }
 }
 
+/// Of two items with their positions, the lesser. No processor can guess which it is.
+#[inline]
+fn lesser<E: Copy + Ord>(a: (E, usize), b: (E, usize)) -> (E, usize) {
+    let second = b.0 < a.0;
+    (select_unpredictable(second, b.0, a.0), select_unpredictable(second, b.1, a.1))
+}
+
 /// Events by time; those of the same time leave in the order in which they came.
+///
+/// The heap moves 16 bytes whatever the size of an event: its time, a sequence number and the place where it waits.
 #[derive(Debug, Clone)]
 pub struct Queue<T> {
-    heap: Heap<Entry<T>>,
+    heap: Heap<u128>,
+    events: Vec<T>,
+    /// Places in `events` that nothing in the heap points to.
+    free: Vec<u32>,
     next_seq: u32,
 }
 
-/// 16 bytes with an event of 4, 24 with one of 8 or 12.
-#[derive(Debug, Clone, Copy)]
-struct Entry<T> {
-    at: u64,
-    seq: u32,
-    event: T,
-}
+const SEQ_SHIFT: u32 = 32;
+const TIME_SHIFT: u32 = 64;
 
 impl<T: Copy> Queue<T> {
     /// Empty.
     #[must_use]
     pub const fn new() -> Self {
-        Self { heap: Heap::new(), next_seq: 0 }
+        Self { heap: Heap::new(), events: Vec::new(), free: Vec::new(), next_seq: 0 }
     }
 
     /// Adds an event at that time, in whatever unit the caller uses throughout.
@@ -133,7 +142,8 @@ impl<T: Copy> Queue<T> {
         if self.next_seq == u32::MAX {
             self.renumber();
         }
-        self.heap.push(Entry { at, seq: self.next_seq, event });
+        let place = self.place(event);
+        self.heap.push(u128::from(at) << TIME_SHIFT | u128::from(self.next_seq) << SEQ_SHIFT | u128::from(place));
         self.next_seq += 1;
     }
 
@@ -141,13 +151,16 @@ impl<T: Copy> Queue<T> {
     #[inline]
     #[must_use]
     pub fn peek_at(&self) -> Option<u64> {
-        self.heap.items.first().map(|entry| entry.at)
+        self.heap.peek().map(|entry| (entry >> TIME_SHIFT) as u64)
     }
 
     /// Removes the next event; returns it with its time.
     #[inline]
     pub fn pop(&mut self) -> Option<(u64, T)> {
-        self.heap.pop().map(|entry| (entry.at, entry.event))
+        let entry = self.heap.pop()?;
+        let place = entry as u32;
+        self.free.push(place);
+        Some(((entry >> TIME_SHIFT) as u64, self.events[place as usize]))
     }
 
     /// How many events wait.
@@ -162,12 +175,23 @@ impl<T: Copy> Queue<T> {
         self.heap.is_empty()
     }
 
+    #[inline]
+    fn place(&mut self, event: T) -> u32 {
+        if let Some(place) = self.free.pop() {
+            self.events[place as usize] = event;
+            return place;
+        }
+        self.events.push(event);
+        u32::try_from(self.events.len() - 1).expect("fewer than 2^32 events wait")
+    }
+
     /// Numbers the waiting events anew, from 0, in their order. A sorted vector is a heap.
     #[cold]
     fn renumber(&mut self) {
         self.heap.items.sort_unstable();
-        for (entry, seq) in self.heap.items.iter_mut().zip(0..) {
-            entry.seq = seq;
+        for (entry, seq) in self.heap.items.iter_mut().zip(0_u128..) {
+            let (at, place) = (*entry >> TIME_SHIFT, *entry as u32);
+            *entry = at << TIME_SHIFT | seq << SEQ_SHIFT | u128::from(place);
         }
         self.next_seq = u32::try_from(self.heap.len()).expect("fewer than 2^32 events wait");
     }
@@ -176,45 +200,6 @@ impl<T: Copy> Queue<T> {
 impl<T: Copy> Default for Queue<T> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl<T> Entry<T> {
-    #[inline]
-    fn key(&self) -> u128 {
-        u128::from(self.at) << 32 | u128::from(self.seq)
-    }
-}
-
-impl<T> PartialEq for Entry<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl<T> Eq for Entry<T> {}
-
-impl<T> PartialOrd for Entry<T> {
-    #[inline]
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-
-    #[inline]
-    fn lt(&self, other: &Self) -> bool {
-        self.key() < other.key()
-    }
-
-    #[inline]
-    fn le(&self, other: &Self) -> bool {
-        self.key() <= other.key()
-    }
-}
-
-impl<T> Ord for Entry<T> {
-    #[inline]
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
     }
 }
 

@@ -71,17 +71,20 @@ impl Stretch {
         }
     }
 
-    /// Solves `from t + slope t^2 / 2 = due` in the form that does not cancel. With slope 0 it is `due / from`, exactly:
-    /// the root of a rounded square is the number squared.
+    /// Solves `from t + slope t^2 / 2 = due`, in the form that does not cancel.
     #[inline]
     fn time_at(&self, position: f64) -> u64 {
         let due = (position - self.begin) * self.unit_us;
-        let root = (self.from * self.from + self.twice_slope * due).max(0.0).sqrt();
-        let after_us = (due + due) / (self.from + root);
+        let after_us = if self.twice_slope == 0.0 {
+            due / self.from
+        } else {
+            let root = (self.from * self.from + self.twice_slope * due).max(0.0).sqrt();
+            (due + due) / (self.from + root)
+        };
         // Rates such as 0.1 have no exact binary form; two units in the last place keep them from missing their
         // microsecond. At the foot of a ramp from 0 this is 0/0, which becomes 0.
-        let after_us = (after_us + after_us * (2.0 * f64::EPSILON)) as u64;
-        self.start_us + after_us.min(self.last_us)
+        let after_us = (after_us + after_us * (2.0 * f64::EPSILON)) as i64;
+        self.start_us + after_us.cast_unsigned().min(self.last_us)
     }
 }
 

@@ -3,9 +3,7 @@
 //! Not here: the arithmetic of rates, tested beside it.
 
 use super::*;
-use crate::scenario::{
-    Arrival as Kind, Dns, Era, Function, Gateway, IdentifierKind, Pipeline, Population, Segment, System, Table,
-};
+use crate::scenario::{Arrival as Kind, Dns, Era, Function, Gateway, IdentifierKind, Pipeline, Segment, System, Table};
 use georush_core::{
     Timestamp,
     aggregator::Aggregation,

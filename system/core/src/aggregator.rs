@@ -253,6 +253,7 @@ mod tests {
             window: WindowId(window),
             origin: Origin { region, epoch: 0 },
             cost: 1,
+            lane: 0,
         }
     }
 

@@ -38,7 +38,9 @@ pub struct Request {
     /// Who asks.
     pub subject: SubjectId,
     /// Cost units; 1 for a plain look-up.
-    pub cost: u32,
+    pub cost: u16,
+    /// The log stream that its line will go to, from 0; lines are numbered in each.
+    pub lane: u16,
 }
 
 /// The outcome of a request. A refusal is a verdict, not an error.
@@ -87,7 +89,8 @@ pub struct Edge {
     origin: Origin,
     enforcement: Enforcement,
     on_unavailable: OnUnavailable,
-    sequence: u64,
+    /// Lines printed so far, by lane.
+    sequences: Vec<u64>,
     counters: Vec<Counter>,
 }
 
@@ -95,7 +98,7 @@ impl Edge {
     /// A fresh edge. `origin` must never have lived before: counts restart at zero.
     #[must_use]
     pub fn new(origin: Origin, enforcement: Enforcement, on_unavailable: OnUnavailable) -> Self {
-        Self { origin, enforcement, on_unavailable, sequence: 0, counters: Vec::new() }
+        Self { origin, enforcement, on_unavailable, sequences: Vec::new(), counters: Vec::new() }
     }
 
     /// The edge that takes this one's place after it died. It remembers nothing; its epoch is new.
@@ -156,8 +159,12 @@ impl Edge {
     }
 
     fn count(&mut self, now: Timestamp, request: Request, window: WindowId) -> UsageEvent {
-        self.sequence += 1;
-        let (sequence, origin) = (self.sequence, self.origin);
+        let lane = usize::from(request.lane);
+        if lane >= self.sequences.len() {
+            self.sequences.resize(lane + 1, 0);
+        }
+        self.sequences[lane] += 1;
+        let (sequence, origin) = (self.sequences[lane], self.origin);
         let counter = self.counter(request.subject, window);
         counter.cumulative += u64::from(request.cost);
         UsageEvent {
@@ -168,6 +175,7 @@ impl Edge {
             window,
             origin,
             cost: request.cost,
+            lane: request.lane,
         }
     }
 
@@ -191,7 +199,7 @@ mod tests {
     use crate::{Plan, PlanGroup, UsageGroup, Version, WindowKind};
 
     const NOON: Timestamp = Timestamp(43_200_000_000);
-    const ASK: Request = Request { subject: SubjectId(3), cost: 1 };
+    const ASK: Request = Request { subject: SubjectId(3), cost: 1, lane: 0 };
 
     fn row(quota: u64, total: u64, own: u64) -> Row {
         Row {
@@ -262,11 +270,28 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_numbered_by_lane() {
+        let mut edge = edge(Enforcement::Replicated);
+        let mut outbox = Vec::new();
+        for lane in [0, 2, 0, 2, 1] {
+            edge.authorize(NOON, Request { lane, ..ASK }, &row(99, 0, 0), true, &mut outbox);
+        }
+        let lines: Vec<_> = outbox.iter().map(|Effect::Log(e)| (e.lane, e.sequence, e.cumulative)).collect();
+        assert_eq!(lines, [(0, 1, 1), (2, 1, 2), (0, 2, 3), (2, 2, 4), (1, 1, 5)]);
+    }
+
+    #[test]
     fn each_line_carries_the_cumulative_count_and_a_gapless_sequence() {
         let mut edge = edge(Enforcement::Replicated);
         let mut outbox = Vec::new();
         for subject in [3, 4, 3] {
-            edge.authorize(NOON, Request { subject: SubjectId(subject), cost: 2 }, &row(99, 0, 0), true, &mut outbox);
+            edge.authorize(
+                NOON,
+                Request { subject: SubjectId(subject), cost: 2, lane: 0 },
+                &row(99, 0, 0),
+                true,
+                &mut outbox,
+            );
         }
         let lines: Vec<_> = outbox.iter().map(|Effect::Log(e)| (e.sequence, e.subject.0, e.cumulative)).collect();
         assert_eq!(lines, [(1, 3, 2), (2, 4, 2), (3, 3, 4)]);

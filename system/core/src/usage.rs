@@ -17,7 +17,7 @@ pub struct Origin {
 pub struct UsageEvent {
     /// When the edge decided; the window follows from this and nothing else.
     pub at: Timestamp,
-    /// Events of this origin so far, this one included: 1, 2, 3, ... A gap is a loss that can be declared.
+    /// Events of this origin in this lane so far, this one included: 1, 2, 3, ... A gap is a loss that can be declared.
     pub sequence: u64,
     /// Cost admitted by this origin for this subject in this window so far, this event included.
     pub cumulative: u64,
@@ -28,5 +28,7 @@ pub struct UsageEvent {
     /// Who admitted.
     pub origin: Origin,
     /// Cost of this event.
-    pub cost: u32,
+    pub cost: u16,
+    /// Which of the origin's log streams the line went to; each stays in order as long as nothing is retried.
+    pub lane: u16,
 }

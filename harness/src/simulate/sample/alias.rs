@@ -2,11 +2,13 @@
 //!
 //! Not here: continuous distributions.
 
-/// A choice among `0..len` by weight; 8 bytes per option, none if all weigh the same.
+use std::{hint::select_unpredictable, sync::Arc};
+
+/// A choice among `0..len` by weight; 8 bytes per option, none if all weigh the same. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alias {
     len: u32,
-    columns: Vec<Column>,
+    columns: Arc<[Column]>,
 }
 
 /// One option keeps the column up to the threshold (a fraction of 2^32), another has the rest.
@@ -41,14 +43,14 @@ impl Alias {
                 poor.push(large);
             }
         }
-        Self { len, columns }
+        Self { len, columns: columns.into() }
     }
 
     /// Option `i` of `len` (at least 1) in proportion to `1 / (i + 1)^exponent`; all alike if the exponent is 0.
     #[must_use]
     pub fn zipf(len: u32, exponent: f64) -> Self {
         if exponent == 0.0 {
-            return Self { len: len.max(1), columns: Vec::new() };
+            return Self { len: len.max(1), columns: Arc::new([]) };
         }
         let weights: Vec<f64> = (0..len.max(1)).map(|i| libm::pow(f64::from(i) + 1.0, -exponent)).collect();
         Self::weights(&weights)
@@ -59,10 +61,9 @@ impl Alias {
     #[must_use]
     pub fn draw(&self, bits: u64) -> u32 {
         let own = (((bits >> 32) * u64::from(self.len)) >> 32) as u32;
-        match self.columns.get(own as usize) {
-            Some(column) if bits as u32 >= column.threshold => column.other,
-            _ => own,
-        }
+        let Some(column) = self.columns.get(own as usize) else { return own };
+        // No processor can guess which it is.
+        select_unpredictable((bits as u32) < column.threshold, own, column.other)
     }
 }
 

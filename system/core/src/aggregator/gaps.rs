@@ -1,14 +1,15 @@
 //! Which log lines are known to be missing.
 //!
-//! Each origin numbers its lines 1, 2, 3, ... without gaps. A number that was skipped is a line that is late or lost; once
+//! Each origin numbers the lines of each of its lanes 1, 2, 3, ... without gaps. A number that was skipped is a line that is late or lost; once
 //! everything in flight has arrived, it is lost, and the system knows it.
 
 use crate::usage::{Origin, UsageEvent};
 
-/// Lines seen and missing of one origin.
+/// Lines seen and missing of one lane of one origin.
 #[derive(Debug, Clone)]
-struct Line {
+struct Lane {
     origin: Origin,
+    number: u16,
     /// The lowest number above everything seen.
     next: u64,
     /// Missing numbers below `next`, as inclusive ranges in ascending order.
@@ -18,38 +19,41 @@ struct Line {
 /// The gaps of all origins. Durable: stored with the checkpoint, so that a restart does not forget them.
 #[derive(Debug, Clone, Default)]
 pub struct Gaps {
-    lines: Vec<Line>,
+    lanes: Vec<Lane>,
 }
 
 impl Gaps {
     /// Lines known to be missing, all origins together.
     #[must_use]
     pub fn missing(&self) -> u64 {
-        self.lines.iter().flat_map(|l| &l.missing).map(|(first, last)| last - first + 1).sum()
+        self.lanes.iter().flat_map(|l| &l.missing).map(|(first, last)| last - first + 1).sum()
     }
 
     /// Takes in events of a record, which may repeat what is known.
     pub(super) fn see(&mut self, events: &[UsageEvent]) {
         let mut rest = events;
         while let [first, ..] = rest {
-            let follows =
-                |pair: &[UsageEvent]| pair[1].sequence == pair[0].sequence + 1 && pair[1].origin == pair[0].origin;
+            let follows = |pair: &[UsageEvent]| {
+                pair[1].sequence == pair[0].sequence + 1
+                    && pair[1].origin == pair[0].origin
+                    && pair[1].lane == pair[0].lane
+            };
             let run = 1 + rest.windows(2).take_while(|pair| follows(pair)).count();
-            self.line(first.origin).see(first.sequence, rest[run - 1].sequence);
+            self.lane(first.origin, first.lane).see(first.sequence, rest[run - 1].sequence);
             rest = &rest[run..];
         }
     }
 
-    fn line(&mut self, origin: Origin) -> &mut Line {
-        let index = self.lines.iter().position(|l| l.origin == origin).unwrap_or_else(|| {
-            self.lines.push(Line { origin, next: 1, missing: Vec::new() });
-            self.lines.len() - 1
+    fn lane(&mut self, origin: Origin, number: u16) -> &mut Lane {
+        let index = self.lanes.iter().position(|l| l.origin == origin && l.number == number).unwrap_or_else(|| {
+            self.lanes.push(Lane { origin, number, next: 1, missing: Vec::new() });
+            self.lanes.len() - 1
         });
-        &mut self.lines[index]
+        &mut self.lanes[index]
     }
 }
 
-impl Line {
+impl Lane {
     fn see(&mut self, first: u64, last: u64) {
         if first > self.next {
             self.missing.push((self.next, first - 1));
@@ -92,6 +96,7 @@ mod tests {
             window: WindowId(0),
             origin: Origin::default(),
             cost: 1,
+            lane: 0,
         };
         sequences.iter().map(event).collect()
     }
