@@ -2,10 +2,12 @@
 //!
 //! Not here: what the metered API decides; that is `georush-core`.
 
+pub mod determinism;
 pub mod facts;
 pub mod measure;
 pub mod oracle;
 pub mod outcome;
+pub mod report;
 pub mod scenario;
 pub mod simulate;
 pub mod workload;

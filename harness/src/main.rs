@@ -1,5 +1,11 @@
 //! The command `georush`.
 //!
-//! Not here: everything that it does; that is the library.
+//! Not here: anything but the way in; `cli` reads arguments, the library does the work.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

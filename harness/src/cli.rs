@@ -1,0 +1,189 @@
+//! Arguments, exit codes, standard output and standard error.
+//!
+//! Not here: what a command does with them; see the modules below.
+
+mod check;
+mod interrupt;
+mod run;
+mod verify;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+
+/// Could not run: bad arguments, scenario or environment.
+const COULD_NOT_RUN: u8 = 2;
+/// Stopped by Ctrl-C, as shells say it.
+const INTERRUPTED: u8 = 130;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything held
+  1    a threshold or an invariant failed, or two runs differed
+  2    could not run: bad arguments, scenario or environment
+  3    the run is not valid: nothing can be concluded from it
+  130  interrupted; nothing was written";
+
+const EXAMPLES: &str = "\
+Examples:
+  georush run scenarios/black-friday.toml
+  georush check scenarios/*.toml
+  georush verify-determinism scenarios/black-friday.toml --seed 7";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  georush run scenarios/black-friday.toml
+  georush run scenarios/black-friday.toml --seed 7 --out out/seed-7
+  georush run scenarios/black-friday.toml --set duration=10m --set plans.free.quota=1500
+  georush run scenarios/black-friday.toml --set clients.shops.rate=500 --quiet";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  georush check scenarios/black-friday.toml
+  georush check --quiet scenarios/*.toml";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  georush verify-determinism scenarios/black-friday.toml
+  georush verify-determinism scenarios/black-friday.toml --seed 7 --set duration=1h";
+
+/// Drives a metered, multi-region API through its worst day and says what happened and why.
+#[derive(Debug, Parser)]
+#[command(name = "georush", version, max_term_width = 100)]
+#[command(after_help = EXIT_CODES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario, judge it, write its result and print a summary.
+    #[command(after_long_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+    Run(RunArgs),
+    /// Check scenario files and print what they resolve to.
+    #[command(after_long_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Run a scenario twice and compare every decision.
+    #[command(after_long_help = VERIFY_EXAMPLES)]
+    VerifyDeterminism(VerifyArgs),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Scenario file.
+    file: PathBuf,
+    /// Simulated time, or real processes and sockets.
+    #[arg(long, value_enum, default_value_t = Mode::Sim)]
+    mode: Mode,
+    #[command(flatten)]
+    changes: Changes,
+    /// Directory for the result [default: out/<scenario>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print the verdict only.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Scenario files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print errors only.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// Scenario file.
+    file: PathBuf,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Debug, Args)]
+struct Changes {
+    /// Seed of every random stream, instead of the file's.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Change one value of the file; may be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Mode {
+    /// Simulated time.
+    Sim,
+    /// Real processes and sockets (not available yet).
+    Live,
+}
+
+/// Why a command ends without an outcome: every line of the text is an error of its own.
+#[derive(Debug)]
+struct Stop {
+    code: u8,
+    text: String,
+}
+
+impl Stop {
+    fn could_not_run(text: impl Display) -> Self {
+        let lines = text.to_string().lines().map(|line| format!("error: {line}\n")).collect();
+        Self { code: COULD_NOT_RUN, text: lines }
+    }
+}
+
+/// Runs the command that the arguments name.
+pub(crate) fn main() -> ExitCode {
+    let done = match Cli::try_parse() {
+        Ok(cli) => match &cli.command {
+            Command::Run(args) => run::run(args),
+            Command::Check(args) => check::check(args),
+            Command::VerifyDeterminism(args) => verify::verify(args),
+            Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
+        },
+        Err(error) => asked_for_help_or_wrong(&error),
+    };
+    ExitCode::from(done.unwrap_or_else(|stop| {
+        // Nobody is left to tell if standard error is gone.
+        let _ = io::stderr().write_all(stop.text.as_bytes());
+        stop.code
+    }))
+}
+
+fn asked_for_help_or_wrong(error: &clap::Error) -> Result<u8, Stop> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => print(&error.to_string()).map(|()| 0),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Err(Stop { code: COULD_NOT_RUN, text: error.to_string() })
+        }
+        _ => {
+            let text = error.to_string();
+            let told = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+            let line = told.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+            let line = line.strip_prefix("error: ").unwrap_or(&line);
+            Err(Stop::could_not_run(format!("{line} (georush --help tells more)")))
+        }
+    }
+}
+
+/// Prints to standard output. That its reader has gone away is no error.
+fn print(text: &str) -> Result<(), Stop> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Stop::could_not_run(format!("can't write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,29 @@
+//! Ctrl-C: the first asks the run to stop, the second ends the process.
+//!
+//! Not here: cleaning up, which is whose files they are.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{INTERRUPTED, Stop};
+
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Takes over Ctrl-C.
+pub(super) fn listen() -> Result<(), Stop> {
+    let handler = || {
+        if REQUESTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|error| Stop::could_not_run(format!("can't listen for Ctrl-C: {error}")))
+}
+
+/// Whether somebody pressed it.
+pub(super) fn requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}
+
+/// What the command then says.
+pub(super) fn stop() -> Stop {
+    Stop { code: INTERRUPTED, text: "interrupted: nothing was written\n".to_owned() }
+}

@@ -1,0 +1,96 @@
+//! `georush run`.
+//!
+//! Not here: simulating, judging, drawing; this only puts them in order.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use georush::{
+    report::{
+        Report, command, json,
+        judge::judge,
+        progress::Progress,
+        terminal::{self, Around, Speed, paint::Paint},
+        write::Target,
+    },
+    scenario,
+    simulate::{self, Observer},
+};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{Mode, RunArgs, Stop, interrupt, print};
+
+const RESULT: &str = "result.json";
+
+/// Runs, writes, prints; the exit code is the verdict's.
+pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
+    if args.mode == Mode::Live {
+        return Err(Stop::could_not_run("--mode live is not available yet; --mode sim is"));
+    }
+    let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
+    let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
+    let target = Target::prepare(&directory, &[RESULT]).map_err(Stop::could_not_run)?;
+    interrupt::listen()?;
+    let (file, paint) = (args.file.display().to_string(), Paint { colour: wants_colour() });
+    if !args.quiet {
+        print(&format!("{}\n\n", paint.dim(&command::repeat(&scenario, &file))))?;
+    }
+
+    let mut watched = Watched { progress: Progress::new(scenario.duration_us, !args.quiet) };
+    let before_us = cpu_us();
+    let outcome = simulate::run(&scenario, &mut watched);
+    let speed = Speed { cpu_us: cpu_us() - before_us };
+    watched.progress.clear();
+    let Some(outcome) = outcome.filter(|_| !interrupt::requested()) else {
+        target.discard();
+        return Err(interrupt::stop());
+    };
+
+    let judgement = judge(&scenario, &outcome);
+    let assumptions = assumptions();
+    let report = Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions };
+    let path = target.write(RESULT, json::text(&report).as_bytes()).map_err(Stop::could_not_run)?;
+    let result = shown(&path);
+    let around = Around { file: &file, result: &result, speed };
+    print(&if args.quiet { terminal::line(&report, paint) } else { terminal::summary(&report, &around, paint) })?;
+    Ok(judgement.verdict.exit_code())
+}
+
+struct Watched {
+    progress: Progress,
+}
+
+impl Observer for Watched {
+    fn progress(&mut self, simulated_us: u64, requests: u64) -> bool {
+        self.progress.at(simulated_us, requests);
+        !interrupt::requested()
+    }
+}
+
+/// What every simulated result takes for granted.
+fn assumptions() -> Vec<String> {
+    [
+        "Latencies, limits and lags of AWS follow published documents and measurements; docs/models.md gives each source.",
+        "Values marked as assumptions in docs/models.md are guesses of the right size, not measurements.",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn shown(path: &Path) -> String {
+    path.components().collect::<PathBuf>().display().to_string()
+}
+
+fn wants_colour() -> bool {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// CPU time of this thread so far, microseconds.
+fn cpu_us() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
+}

@@ -1,0 +1,81 @@
+//! `georush verify-determinism`.
+//!
+//! Not here: the comparison itself.
+
+use georush::{
+    determinism::{Comparison, compare},
+    report::{format, progress::Progress},
+    scenario::{self, Scenario},
+    simulate::{self, Observer},
+};
+
+use super::{Stop, VerifyArgs, interrupt, print};
+
+const DIFFERENT: u8 = 1;
+
+/// Runs twice; 0 if every decision is the same, 1 if not.
+pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Stop> {
+    let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
+    interrupt::listen()?;
+    let found = compare(&mut |block| replay(&scenario, block), &mut |block| replay(&scenario, block));
+    if interrupt::requested() {
+        return Err(interrupt::stop());
+    }
+    let (name, seed) = (&scenario.name, scenario.seed);
+    match found {
+        Comparison::Same { blocks } => {
+            let blocks = format::count(blocks as u64);
+            print(&format!("SAME  {name}, seed {seed}: two runs, {blocks} blocks of decisions, no difference\n"))?;
+            Ok(0)
+        }
+        Comparison::Different { block, decision } => {
+            print(&format!("DIFFERENT  {name}, seed {seed}: the runs part in block {block}\n"))?;
+            print(&match decision {
+                None => "  the block was the same when it was run again: the difference comes and goes\n".to_owned(),
+                Some(difference) => {
+                    let told = |decision: Option<String>| decision.unwrap_or_else(|| "(the run had ended)".to_owned());
+                    let (first, second) = (told(difference.first), told(difference.second));
+                    format!("  decision {} of the block\n  first   {first}\n  second  {second}\n", difference.index)
+                }
+            })?;
+            Ok(DIFFERENT)
+        }
+    }
+}
+
+fn replay(scenario: &Scenario, wanted: Option<usize>) -> (Vec<u64>, Vec<String>) {
+    if interrupt::requested() {
+        return Default::default();
+    }
+    let progress = Progress::new(scenario.duration_us, true);
+    let mut recorder = Recorder { progress, wanted, digests: Vec::new(), decisions: Vec::new() };
+    simulate::run(scenario, &mut recorder);
+    recorder.progress.clear();
+    (recorder.digests, recorder.decisions)
+}
+
+struct Recorder {
+    progress: Progress,
+    wanted: Option<usize>,
+    digests: Vec<u64>,
+    decisions: Vec<String>,
+}
+
+impl Observer for Recorder {
+    fn progress(&mut self, simulated_us: u64, requests: u64) -> bool {
+        self.progress.at(simulated_us, requests);
+        !interrupt::requested()
+    }
+
+    fn block(&mut self, digest: u64) {
+        self.digests.push(digest);
+    }
+
+    fn wanted(&self) -> Option<usize> {
+        self.wanted
+    }
+
+    fn decision(&mut self, line: String) {
+        self.decisions.push(line);
+    }
+}

@@ -1,0 +1,30 @@
+//! What a run has to say for itself: judged, written as JSON, told in a terminal.
+//!
+//! Not here: measuring, and any number that the outcome does not hold. Simulated and measured numbers never mix.
+
+pub mod command;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod format;
+pub mod json;
+pub mod judge;
+pub mod progress;
+pub mod terminal;
+pub mod views;
+pub mod write;
+
+use crate::{outcome::Outcome, scenario::Scenario};
+use judge::Judgement;
+
+/// Everything there is to report about one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Report<'a> {
+    /// What was asked.
+    pub scenario: &'a Scenario,
+    /// What happened.
+    pub outcome: &'a Outcome,
+    /// Whether it is good enough.
+    pub judgement: &'a Judgement,
+    /// What the models take for granted, a sentence each.
+    pub assumptions: &'a [String],
+}

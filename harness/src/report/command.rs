@@ -1,0 +1,45 @@
+//! The command that repeats a run.
+//!
+//! Not here: parsing it.
+
+use crate::scenario::Scenario;
+
+/// `georush run FILE --seed N --set ...`, with `file` as the scenario file, quoted for a POSIX shell.
+#[must_use]
+pub fn repeat(scenario: &Scenario, file: &str) -> String {
+    let mut command = format!("georush run {} --seed {}", quoted(file), scenario.seed);
+    for change in &scenario.overrides {
+        command.push_str(" --set ");
+        command.push_str(&quoted(change));
+    }
+    command
+}
+
+/// The scenario file's name without its folder, as results name it.
+#[must_use]
+pub fn file_name(scenario: &Scenario) -> String {
+    format!("{}.toml", scenario.name)
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn words_that_a_shell_would_change_are_quoted() {
+        let mut scenario = fixture::scenario();
+        scenario.overrides =
+            vec!["duration=5m".into(), "system.regions=[\"us-east-1\"]".into(), "question=it's".into()];
+        let expected = r#"georush run 'black friday.toml' --seed 2018 --set duration=5m --set 'system.regions=["us-east-1"]' --set 'question=it'\''s'"#;
+        assert_eq!(repeat(&scenario, "black friday.toml"), expected);
+    }
+}

@@ -1,0 +1,207 @@
+//! The command as people meet it: help, exit codes, errors, files.
+//!
+//! Not here: what a simulation finds.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+const SCENARIO: &str = r#"
+schema = 1
+question = "Does a quiet minute hold?"
+duration = "60s"
+
+[system]
+stack = "serverless-2018"
+regions = ["us-east-1", "eu-west-1"]
+
+[plans.free]
+quota = 1_500
+window = "day-utc"
+
+[[clients]]
+name = "visitors"
+identifier = "ip"
+plan = "free"
+keys = 10
+executor = "constant-arrival-rate"
+rate = 5
+from = { "US" = 1.0 }
+"#;
+
+/// A directory of the test's own, gone when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("the target directory is writable");
+        fs::write(path.join("quiet.toml"), SCENARIO).expect("writable");
+        fs::write(path.join("empty.toml"), "").expect("writable");
+        Self(path)
+    }
+
+    fn georush(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
+        command.args(arguments).current_dir(&self.0).stdin(Stdio::null()).output().expect("the command starts")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("ours");
+        let mut names: Vec<_> =
+            entries.map(|e| e.expect("readable").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn assert_errors(output: &Output) {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let errors = text(&output.stderr);
+    assert!(!errors.is_empty() && errors.lines().all(|line| line.starts_with("error: ")), "{errors}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn help_is_what_was_committed() {
+    let scratch = Scratch::new("help");
+    let pages: [(&str, &[&str]); 10] = [
+        ("georush-h", &["-h"]),
+        ("georush", &["--help"]),
+        ("run-h", &["run", "-h"]),
+        ("run", &["run", "--help"]),
+        ("check-h", &["check", "-h"]),
+        ("check", &["check", "--help"]),
+        ("verify-determinism-h", &["verify-determinism", "-h"]),
+        ("verify-determinism", &["verify-determinism", "--help"]),
+        ("schema-h", &["schema", "-h"]),
+        ("schema", &["schema", "--help"]),
+    ];
+    for (name, arguments) in pages {
+        let output = scratch.georush(arguments);
+        assert_eq!(output.status.code(), Some(0));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/help/{name}.txt"));
+        if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+            fs::write(&path, &output.stdout).expect("the repository is writable");
+        }
+        let expected = fs::read_to_string(&path).expect("committed; UPDATE_SNAPSHOTS=1 cargo test writes it");
+        assert_eq!(text(&output.stdout), expected, "{name}; UPDATE_SNAPSHOTS=1 cargo test accepts the change");
+    }
+}
+
+#[test]
+fn a_good_scenario_is_printed_and_a_quiet_check_says_nothing() {
+    let scratch = Scratch::new("check-good");
+    let output = scratch.georush(&["check", "quiet.toml"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    assert!(!output.stdout.is_empty());
+    let output = scratch.georush(&["check", "--quiet", "quiet.toml", "quiet.toml"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), String::new()));
+}
+
+#[test]
+fn every_bad_file_is_told_in_lines_that_start_with_error() {
+    let scratch = Scratch::new("check-bad");
+    assert_errors(&scratch.georush(&["check", "missing.toml"]));
+    assert_errors(&scratch.georush(&["check", "--quiet", "quiet.toml", "empty.toml", "missing.toml"]));
+    assert_errors(&scratch.georush(&["run", "missing.toml"]));
+    assert_errors(&scratch.georush(&["verify-determinism", "missing.toml"]));
+    assert_eq!(scratch.files(), ["empty.toml", "quiet.toml"]);
+}
+
+#[test]
+fn wrong_arguments_are_one_line() {
+    let scratch = Scratch::new("arguments");
+    let wrong: [&[&str]; 6] = [
+        &["run"],
+        &["check"],
+        &["run", "quiet.toml", "--sed", "1"],
+        &["run", "quiet.toml", "--seed", "one"],
+        &["run", "quiet.toml", "--mode", "dream"],
+        &["rum"],
+    ];
+    for arguments in wrong {
+        let output = scratch.georush(arguments);
+        assert_errors(&output);
+        assert_eq!(text(&output.stderr).lines().count(), 1, "{output:?}");
+    }
+    let live = scratch.georush(&["run", "quiet.toml", "--mode", "live"]);
+    assert_errors(&live);
+    assert!(text(&live.stderr).contains("not available yet"));
+}
+
+#[test]
+fn a_target_that_cannot_be_written_stops_before_the_run() {
+    let scratch = Scratch::new("unwritable");
+    let output = scratch.georush(&["run", "quiet.toml", "--out", "empty.toml/below"]);
+    assert_errors(&output);
+    assert!(text(&output.stderr).contains("can't write results to empty.toml/below"));
+    assert_eq!(scratch.files(), ["empty.toml", "quiet.toml"]);
+}
+
+#[test]
+fn a_run_writes_the_same_result_wherever_it_is_put() {
+    let scratch = Scratch::new("run");
+    let first = scratch.georush(&["run", "quiet.toml", "--seed", "3"]);
+    assert_eq!((first.status.code(), text(&first.stderr)), (Some(0), String::new()));
+    let told = text(&first.stdout);
+    assert_eq!(told.lines().next(), Some("georush run quiet.toml --seed 3"));
+    assert_eq!(told.lines().last(), Some("repeat   georush run quiet.toml --seed 3"));
+    let second = scratch.georush(&["run", "./quiet.toml", "--seed", "3", "--out", "else/where", "--quiet"]);
+    assert!(text(&second.stdout).starts_with("PASSED") && text(&second.stdout).lines().count() == 1);
+    let read = |path: &str| fs::read(scratch.0.join(path)).expect("written");
+    assert_eq!(read("out/quiet/result.json"), read("else/where/result.json"));
+}
+
+#[test]
+fn two_runs_of_a_scenario_decide_the_same() {
+    let scratch = Scratch::new("verify");
+    let output = scratch.georush(&["verify-determinism", "quiet.toml", "--seed", "3"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(text(&output.stdout).starts_with("SAME  quiet, seed 3: two runs, "));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_interrupted_leaves_nothing_behind() {
+    let scratch = Scratch::new("interrupted");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
+    let long = ["run", "quiet.toml", "--set", "clients.visitors.rate=100000", "--set", "duration=24h"];
+    command.args(long).current_dir(&scratch.0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut first = String::new();
+    let mut told = BufReader::new(child.stdout.take().expect("piped"));
+    told.read_line(&mut first).expect("the command to repeat comes first");
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill exists");
+    assert!(sent.success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(text(&output.stderr), "interrupted: nothing was written\n");
+    assert_eq!(scratch.files(), ["empty.toml", "quiet.toml"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let scratch = Scratch::new("pipe");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
+    command.args(["run", "quiet.toml"]).current_dir(&scratch.0);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
