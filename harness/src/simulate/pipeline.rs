@@ -226,6 +226,7 @@ impl Pipeline {
         for region in 0..self.rows.horizons.len() {
             self.catch_up(now_us, region, timeline, ledger);
         }
+        self.rows.look_round();
         let transport = self.transport(ledger);
         ledger.balance(Timestamp(now_us), transport);
     }
@@ -365,7 +366,7 @@ impl Stages {
         let Self { stream, changes, centre, replication, .. } = self;
         // Versions that every region holds can be forgotten; that needs the regions as they are now.
         replication.advance_all(at_us, &mut replication::World { changes, rows, timeline, ledger });
-        changes.drop_upto(rows.horizons.iter().copied().min().unwrap_or(0));
+        changes.drop_upto(rows.look_round());
         let next_us = centre.poll(at_us, shard, &mut centre::World { stream, rows, changes, timeline, ledger });
         self.polling[usize::from(shard)] = next_us.is_some();
         if let Some(next_us) = next_us {

@@ -55,6 +55,8 @@ pub(super) struct Rows {
     closed: BTreeMap<(SubjectId, WindowId), Count>,
     /// Newest version that each region holds.
     pub(super) horizons: Vec<u64>,
+    /// A version that every region holds; the least horizon when [`Self::look_round`] was called last.
+    lowest: u64,
     /// Newest epoch of each region's origin that has been counted.
     epochs: Vec<u16>,
     keep_components: bool,
@@ -68,6 +70,7 @@ impl Rows {
             rows: vec![row; subjects],
             closed: BTreeMap::new(),
             horizons: vec![0; regions],
+            lowest: 0,
             epochs: vec![0; regions],
             keep_components,
             squash: squash && !keep_components,
@@ -85,6 +88,12 @@ impl Rows {
     pub(super) fn prefetch_write(&self, subject: SubjectId) -> u64 {
         let row = &self.rows[subject.index()];
         row.count.of(Origin::default()) ^ row.versions.back().map_or(0, |v| v.total)
+    }
+
+    /// Finds out which versions every region holds; returns the newest of them.
+    pub(super) fn look_round(&mut self) -> u64 {
+        self.lowest = self.horizons.iter().copied().min().unwrap_or(0);
+        self.lowest
     }
 
     /// What `region` shows of a row, as read by `origin`.
@@ -184,7 +193,7 @@ impl Rows {
         if row.versions.len() < 2 {
             return 0;
         }
-        let lowest = self.horizons.iter().copied().min().unwrap_or(0);
+        let lowest = self.lowest;
         while row.versions.get(1).is_some_and(|v| v.stamp <= lowest) {
             row.versions.pop_front();
         }

@@ -3,9 +3,9 @@
 use crate::usage::Origin;
 
 /// What one origin contributes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Component {
-    origin: Origin,
+    epoch: u16,
     value: u64,
 }
 
@@ -13,7 +13,10 @@ struct Component {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Count {
     total: u64,
-    components: Vec<Component>,
+    /// The newest epoch of each region, by its number.
+    newest: Vec<Component>,
+    /// Everything of older epochs.
+    older: Vec<(Origin, u64)>,
 }
 
 /// A change to one component of a count.
@@ -35,32 +38,59 @@ impl Count {
     /// The component of `origin`.
     #[must_use]
     pub fn of(&self, origin: Origin) -> u64 {
-        self.components.iter().find(|c| c.origin == origin).map_or(0, |c| c.value)
+        match self.newest.get(usize::from(origin.region)) {
+            Some(newest) if newest.epoch == origin.epoch => newest.value,
+            _ => self.older.iter().find(|(o, _)| *o == origin).map_or(0, |&(_, value)| value),
+        }
     }
 
     /// Applies `change` to the component of `origin`; returns by how much the total grew.
+    #[inline]
     pub fn apply(&mut self, origin: Origin, change: Change) -> u64 {
-        let slot = match self.components.iter_mut().find(|c| c.origin == origin) {
-            Some(component) => &mut component.value,
-            None => {
-                self.components.push(Component { origin, value: 0 });
-                let last = self.components.len() - 1;
-                &mut self.components[last].value
-            }
-        };
+        let value = self.component(origin);
         let grown = match change {
-            Change::Raise(cumulative) => cumulative.saturating_sub(*slot),
+            Change::Raise(cumulative) => cumulative.saturating_sub(*value),
             Change::Add(cost) => cost,
         };
-        *slot += grown;
+        *value += grown;
         self.total += grown;
         grown
+    }
+
+    #[inline]
+    fn component(&mut self, origin: Origin) -> &mut u64 {
+        let region = usize::from(origin.region);
+        if region >= self.newest.len() {
+            self.newest.resize(region + 1, Component { epoch: origin.epoch, value: 0 });
+        }
+        if self.newest[region].epoch == origin.epoch {
+            return &mut self.newest[region].value;
+        }
+        self.other_epoch(origin)
+    }
+
+    #[cold]
+    fn other_epoch(&mut self, origin: Origin) -> &mut u64 {
+        let newest = &mut self.newest[usize::from(origin.region)];
+        if origin.epoch > newest.epoch {
+            if newest.value > 0 {
+                self.older.push((Origin { region: origin.region, epoch: newest.epoch }, newest.value));
+            }
+            *newest = Component { epoch: origin.epoch, value: 0 };
+            return &mut newest.value;
+        }
+        let index = self.older.iter().position(|(o, _)| *o == origin).unwrap_or_else(|| {
+            self.older.push((origin, 0));
+            self.older.len() - 1
+        });
+        &mut self.older[index].1
     }
 
     /// Forgets everything, for a new window; keeps the memory.
     pub fn clear(&mut self) {
         self.total = 0;
-        self.components.clear();
+        self.newest.clear();
+        self.older.clear();
     }
 }
 
@@ -74,7 +104,7 @@ mod tests {
 
     #[test]
     fn raising_is_idempotent_and_free_of_order() {
-        let changes = [(A, 1), (A, 3), (B, 2), (A, 2), (A2, 1)];
+        let changes = [(A, 1), (A, 3), (B, 2), (A, 2), (A2, 1), (A, 3)];
         let mut forward = Count::default();
         let mut backward = Count::default();
         for (origin, cumulative) in changes {
@@ -86,7 +116,9 @@ mod tests {
         }
         assert_eq!(forward.total(), 6);
         assert_eq!(backward.total(), 6);
-        assert_eq!((forward.of(A), forward.of(B), forward.of(A2)), (3, 2, 1));
+        for count in [forward, backward] {
+            assert_eq!((count.of(A), count.of(B), count.of(A2)), (3, 2, 1));
+        }
     }
 
     #[test]
