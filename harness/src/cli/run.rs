@@ -19,7 +19,7 @@ use georush::{
     scenario,
     simulate::{self, Observer},
 };
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ThreadTime;
 
 use super::{Mode, RunArgs, Stop, interrupt, print};
 
@@ -40,9 +40,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
 
     let mut watched = Watched { progress: Progress::new(scenario.duration_us, !args.quiet) };
-    let before_us = cpu_us();
+    let started = ThreadTime::now();
     let outcome = simulate::run(&scenario, &mut watched);
-    let speed = Speed { cpu_us: cpu_us() - before_us };
+    let speed = Speed { cpu_us: started.elapsed().as_micros() as u64 };
     watched.progress.clear();
     let Some(outcome) = outcome.filter(|_| !interrupt::requested()) else {
         target.discard();
@@ -87,10 +87,4 @@ fn shown(path: &Path) -> String {
 fn wants_colour() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// CPU time of this thread so far, microseconds.
-fn cpu_us() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
 }
