@@ -3,12 +3,14 @@
 //! Not here: quotas (the oracle's), percentages and judgements (the report's).
 
 pub mod breakdown;
+pub mod recorder;
 pub mod series;
 
 use hdrhistogram::Histogram;
 
 use crate::scenario::{Cause, Phase, Tags};
 use breakdown::Breakdown;
+use recorder::Recorder;
 use series::Series;
 
 /// Where a request's time went.
@@ -99,14 +101,23 @@ impl Cell {
         Cause::ALL.iter().filter(|c| c.is_failure()).map(|&c| self.causes[c as usize]).sum()
     }
 
-    fn add(&mut self, other: &Self) {
-        self.latency.add(&other.latency).expect("all histograms share their bounds");
+    fn add(&mut self, other: &Tally) {
+        other.latency.add_to(&mut self.latency);
         self.ok += other.ok;
         for (mine, theirs) in self.causes.iter_mut().zip(other.causes) {
             *mine += theirs;
         }
         self.cold_starts += other.cold_starts;
     }
+}
+
+/// A [`Cell`] in the making.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    latency: Recorder,
+    ok: u64,
+    causes: [u64; Cause::ALL.len()],
+    cold_starts: u64,
 }
 
 /// One finished request.
@@ -128,7 +139,7 @@ pub struct Measure {
     regions: usize,
     clients: usize,
     phase: Phase,
-    cells: Vec<Cell>,
+    cells: Vec<Tally>,
     /// Where the time went.
     pub breakdown: Breakdown,
     /// How it went over time.
@@ -143,7 +154,7 @@ impl Measure {
             regions,
             clients,
             phase: Phase::Before,
-            cells: vec![Cell::default(); Phase::ALL.len() * regions * clients],
+            cells: vec![Tally::default(); Phase::ALL.len() * regions * clients],
             breakdown: Breakdown::default(),
             series: Series::new(regions, duration_us),
         }
@@ -167,7 +178,7 @@ impl Measure {
         let mut latency_us = None;
         if sample.answered {
             let total: u64 = parts.iter().map(|&p| u64::from(p)).sum();
-            cell.latency.saturating_record(total);
+            cell.latency.record(total);
             self.breakdown.record(total, parts);
             latency_us = Some(total);
         }

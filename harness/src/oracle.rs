@@ -10,6 +10,9 @@ use hdrhistogram::Histogram;
 
 pub use invariants::{Invariant, Status};
 
+/// Largest staleness or lag that the findings tell apart, microseconds (40 days).
+pub const LAG_US_MAX: u64 = 40 * georush_core::time::DAY_US;
+
 /// One subject that went past its quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overrun {

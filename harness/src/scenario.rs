@@ -22,6 +22,8 @@ pub use load::load;
 pub use print::print;
 pub use schema::schema;
 
+use std::collections::BTreeSet;
+
 use georush_core::{
     Plan, Timestamp,
     aggregator::Aggregation,
@@ -59,6 +61,19 @@ pub struct Scenario {
     pub hash: String,
     /// Overrides given on the command line, `path=value`, in order.
     pub overrides: Vec<String>,
+}
+
+impl Scenario {
+    /// Every country that anyone calls from, by index.
+    #[must_use]
+    pub fn callers(&self) -> BTreeSet<usize> {
+        let traced = |clients: &Clients| match &clients.load {
+            Load::Trace(arrivals) => arrivals.iter().filter_map(|a| a.country).collect(),
+            Load::Segments(_) => Vec::new(),
+        };
+        let drawn = self.clients.iter().flat_map(|c| c.from.iter().map(|&(country, _)| country));
+        drawn.chain(self.clients.iter().flat_map(traced)).collect()
+    }
 }
 
 /// A plan and its name.

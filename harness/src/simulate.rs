@@ -108,7 +108,7 @@ impl<'a> Simulation<'a> {
         let first_subject = workload::subjects(scenario);
         let subjects: usize = scenario.populations.iter().map(|p| p.size as usize).sum();
         let timeline = Timeline::new(scenario);
-        let network = Network::new(system, seed);
+        let network = Network::new(scenario, seed);
         let identity = timeline.is_empty() && system.table.dax_ttl_us.is_none();
         let pipeline = Pipeline::new(scenario, &network, &timeline, subjects, seed);
         let measure = Measure::new(system.regions.len(), scenario.clients.len(), scenario.duration_us);

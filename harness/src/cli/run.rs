@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cpu_time::ThreadTime;
 use georush::{
     report::{
         Report, command, json,
@@ -19,7 +20,6 @@ use georush::{
     scenario,
     simulate::{self, Observer},
 };
-use cpu_time::ThreadTime;
 
 use super::{Mode, RunArgs, Stop, interrupt, print};
 

@@ -8,13 +8,13 @@ use georush_core::{
     SubjectId, Timestamp, UsageEvent, WindowId,
     edge::{Decision, Enforcement, Request, Verdict},
 };
-use hdrhistogram::Histogram;
 
 use super::{
-    FalseRejections, Findings, Overrun, RegionView,
+    FalseRejections, Findings, LAG_US_MAX, Overrun, RegionView,
     invariants::{self, Invariants},
     pending::Pending,
 };
+use crate::measure::recorder::Recorder;
 
 const EXPLAINED: usize = invariants::index("I-01");
 const NOT_AHEAD: usize = invariants::index("I-02");
@@ -66,8 +66,8 @@ struct Watch {
 #[derive(Debug, Clone)]
 struct Region {
     fresh: u64,
-    staleness: Histogram<u64>,
-    crossing_lag: Histogram<u64>,
+    staleness: Recorder,
+    crossing_lag: Recorder,
     /// Entries of `crossed` that the region's table shows.
     crossed_seen: usize,
     horizon: u64,
@@ -128,15 +128,14 @@ impl Ledger {
     /// An empty ledger. `identity` says that the run has nothing in it that would excuse a departure from I-18.
     #[must_use]
     pub fn new(start: Timestamp, enforcement: Enforcement, identity: bool, subjects: usize, regions: usize) -> Self {
-        let histogram = crate::measure::latency_histogram;
         let views = match enforcement {
             Enforcement::ReplicatedPlusLocal => vec![(WindowId(0), 0); subjects],
             Enforcement::Replicated => Vec::new(),
         };
         let region = Region {
             fresh: 0,
-            staleness: histogram(),
-            crossing_lag: histogram(),
+            staleness: Recorder::default(),
+            crossing_lag: Recorder::default(),
             crossed_seen: 0,
             horizon: 0,
             sequences: Vec::new(),
@@ -226,7 +225,7 @@ impl Ledger {
         if staleness_us == 0 {
             state.fresh += 1;
         } else {
-            state.staleness.saturating_record(staleness_us);
+            state.staleness.record(staleness_us);
         }
         let at_us = now.since(self.start);
         let fits = decision.view.saturating_add(cost) <= quota;
@@ -438,7 +437,7 @@ impl Ledger {
             state.crossed_seen += 1;
             let watch = &mut self.watches[watch as usize];
             watch.visible |= 1 << region;
-            state.crossing_lag.saturating_record(at.since(watch.crossed_at));
+            state.crossing_lag.record(at.since(watch.crossed_at));
         }
     }
 
@@ -477,8 +476,8 @@ impl Ledger {
         self.finish_invariants(at_us, end, &counts, declared_loss);
         let region = |(index, region): (usize, Region)| RegionView {
             fresh: region.fresh,
-            staleness: region.staleness,
-            crossing_lag: region.crossing_lag,
+            staleness: region.staleness.histogram(LAG_US_MAX),
+            crossing_lag: region.crossing_lag.histogram(LAG_US_MAX),
             convergence_us: end.converged[index].map(|at| at.since(self.last_admission)),
             final_count: end.region_counts[index],
         };

@@ -4,12 +4,9 @@
 
 use crate::{
     measure::{Cell, LATENCY_DIGITS},
-    oracle::Findings,
+    oracle::{Findings, LAG_US_MAX},
 };
 use hdrhistogram::Histogram;
-
-/// Largest staleness or lag that the distributions below tell apart, microseconds (40 days).
-pub const LAG_US_MAX: u64 = 40 * georush_core::time::DAY_US;
 
 /// The fraction of requests that the system did not fail; a rightful refusal is no failure. `None` without requests.
 #[must_use]

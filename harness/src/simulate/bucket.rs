@@ -5,6 +5,9 @@
 /// Tokens are kept in millionths, so that a rate in tokens per second is one in millionths per microsecond.
 const MILLIONTHS: i64 = 1_000_000;
 
+/// Bound of a level and of a gain, so that their sum never overflows.
+const GAIN_MAX: u64 = 1 << 61;
+
 /// A bucket that refills continuously. Times are microseconds and never go back; an earlier time refills nothing.
 #[derive(Debug, Clone)]
 pub struct Bucket {
@@ -18,7 +21,7 @@ impl Bucket {
     /// A full bucket that holds `depth` tokens and gains `rate` a second.
     #[must_use]
     pub fn new(rate: u64, depth: u64, at_us: u64) -> Self {
-        let depth = i64::try_from(depth).unwrap_or(i64::MAX).saturating_mul(MILLIONTHS);
+        let depth = depth.saturating_mul(MILLIONTHS as u64).min(GAIN_MAX) as i64;
         Self { rate, depth, level: depth, at_us }
     }
 
@@ -31,8 +34,8 @@ impl Bucket {
     #[inline]
     fn refill(&mut self, at_us: u64) {
         if at_us > self.at_us {
-            let gained = (at_us - self.at_us).saturating_mul(self.rate);
-            self.level = self.level.saturating_add(i64::try_from(gained).unwrap_or(i64::MAX)).min(self.depth);
+            let gained = (at_us - self.at_us).saturating_mul(self.rate).min(GAIN_MAX);
+            self.level = (self.level + gained as i64).min(self.depth);
             self.at_us = at_us;
         }
     }
@@ -49,18 +52,6 @@ impl Bucket {
         enough
     }
 
-    /// Takes `tokens` if the bucket is not empty, into debt if need be; says whether it did. For amounts that may exceed
-    /// the depth.
-    #[inline]
-    pub fn take_into_debt(&mut self, at_us: u64, tokens: u64) -> bool {
-        self.refill(at_us);
-        let open = self.level > 0;
-        if open {
-            self.level -= tokens as i64 * MILLIONTHS;
-        }
-        open
-    }
-
     /// Microseconds until `tokens` could be taken; 0 if they can be now, `u64::MAX` if never.
     #[inline]
     #[must_use]
@@ -74,10 +65,9 @@ impl Bucket {
         }
     }
 
-    /// Takes `tokens` that will be there later.
+    /// Takes `tokens` that may be there only later; follows a call of [`Self::wait_us`] for the same instant.
     #[inline]
-    pub fn reserve(&mut self, at_us: u64, tokens: u64) {
-        self.refill(at_us);
+    pub fn reserve(&mut self, tokens: u64) {
         self.level -= tokens as i64 * MILLIONTHS;
     }
 }

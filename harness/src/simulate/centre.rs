@@ -5,7 +5,7 @@
 
 use georush_core::{
     Timestamp,
-    aggregator::{Aggregator, Effect, Gaps, Input, Update},
+    aggregator::{Aggregator, Effect, Gaps, Input},
 };
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
@@ -46,7 +46,6 @@ pub(super) struct Centre {
     put: Quantiles,
     random: Xoshiro256PlusPlus,
     outbox: Vec<Effect>,
-    group: Vec<Update>,
     writes: u64,
 }
 
@@ -76,7 +75,6 @@ impl Centre {
             put: Quantiles::from_points(&model.central.put),
             random: seed.stream("central"),
             outbox: Vec::new(),
-            group: Vec::new(),
             writes: 0,
         }
     }
@@ -133,21 +131,16 @@ impl Centre {
         let effects = std::mem::take(&mut self.outbox);
         // Rows do not depend on each other: loads overlap here; one after the other, each would wait for memory.
         let touch = |touched, effect: &Effect| match effect {
-            Effect::Update(update) => touched ^ world.rows.prefetch_write(update.subject) ^ world.ledger.prefetch(update.subject),
+            Effect::Update(update) => {
+                touched ^ world.rows.prefetch_write(update.subject) ^ world.ledger.prefetch(update.subject)
+            }
             Effect::Checkpoint { .. } => touched,
         };
         std::hint::black_box(effects.iter().fold(0, touch));
         let mut stop = world.timeline.next_stop(Node::Aggregator, now_us);
         let mut at_us = now_us;
         let mut survived = true;
-        let mut rest = effects.as_slice();
-        while let Some(Effect::Update(first)) = rest.first() {
-            self.group.clear();
-            self.group.extend(rest.iter().map_while(|effect| match effect {
-                Effect::Update(u) if u.subject == first.subject && u.window == first.window => Some(*u),
-                Effect::Update(_) | Effect::Checkpoint { .. } => None,
-            }));
-            rest = &rest[self.group.len()..];
+        for group in effects.chunk_by(same_row) {
             at_us += u64::from(self.put.draw(self.random.next_u32()));
             match stop {
                 Some((span, Stop::Killed)) if span.at_us <= at_us => {
@@ -162,17 +155,18 @@ impl Centre {
                 }
                 Some(_) | None => {}
             }
-            self.commit(at_us, world);
+            self.commit(at_us, group, world);
         }
         self.outbox = effects;
         self.last_us = at_us;
         survived
     }
 
-    fn commit(&mut self, at_us: u64, world: &mut World<'_>) {
+    fn commit(&mut self, at_us: u64, group: &[Effect], world: &mut World<'_>) {
+        let Some(Effect::Update(update)) = group.first() else { return };
         let World { rows, changes, ledger, .. } = world;
-        let (stamp, update) = (changes.newest() + 1, self.group[0]);
-        let written = rows.write(&self.group, stamp, |subject, window| ledger.settled(subject, window));
+        let stamp = changes.newest() + 1;
+        let written = rows.write(group, stamp, |subject, window| ledger.settled(subject, window));
         self.writes += 1;
         if written.after == written.before {
             return;
@@ -208,6 +202,11 @@ impl Centre {
     pub(super) fn missing(&self) -> u64 {
         self.core.gaps().missing()
     }
+}
+
+/// Adjacent updates of the same row are one write.
+fn same_row(a: &Effect, b: &Effect) -> bool {
+    matches!((a, b), (Effect::Update(a), Effect::Update(b)) if a.subject == b.subject && a.window == b.window)
 }
 
 fn start(now: Timestamp, settings: (georush_core::aggregator::Aggregation, u64), stored: &Stored) -> Aggregator {

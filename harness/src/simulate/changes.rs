@@ -42,6 +42,7 @@ impl Changes {
     /// The newest change committed at or before `by_us`, but no further than `upto_max`; at least `after`.
     pub(super) fn newest_committed_by(&self, by_us: u64, after: u64, upto_max: u64) -> u64 {
         let (mut low, mut high) = (after, upto_max.min(self.newest()));
+        // Nearly always everything is visible, or only a few changes are.
         if self.committed_us(high).is_some_and(|at| at <= by_us) {
             return high.max(after);
         }

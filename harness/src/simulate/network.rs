@@ -7,7 +7,7 @@ use rand::{Rng, rngs::Xoshiro256PlusPlus};
 use super::{sample::Quantiles, seed::Seed};
 use crate::{
     facts,
-    scenario::{Era, System},
+    scenario::{Era, Scenario},
 };
 
 /// Round trips between all parties, microseconds.
@@ -25,7 +25,8 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(system: &System, seed: Seed) -> Self {
+    pub(super) fn new(scenario: &Scenario, seed: Seed) -> Self {
+        let system = &scenario.system;
         let index = |name: &String| facts::region(name).expect("a resolved scenario names known regions");
         let regions: Vec<usize> = system.regions.iter().map(index).collect();
         let beyond = |country: &facts::Country| -> Vec<u32> {
@@ -36,13 +37,17 @@ impl Network {
             };
             regions.iter().map(extra).collect()
         };
-        let last_mile = |country: &facts::Country| {
+        let callers = scenario.callers();
+        let last_mile = |(index, country): (usize, &facts::Country)| {
+            if !callers.contains(&index) {
+                return Quantiles::from_points(&[(0.5, 1.0)]);
+            }
             let shares: Vec<(f64, &[(f64, f64)])> = country.last_mile.iter().map(|(w, p)| (*w, p.as_slice())).collect();
             Quantiles::mixture(&shares)
         };
         Self {
             era: system.era,
-            last_mile: facts::countries().iter().map(last_mile).collect(),
+            last_mile: facts::countries().iter().enumerate().map(last_mile).collect(),
             beyond_us: facts::countries().iter().flat_map(beyond).collect(),
             regions,
             handshakes: facts::model(system.era).new_connection_rtts,

@@ -5,7 +5,10 @@
 use std::collections::VecDeque;
 
 use georush_core::{
-    Origin, SubjectId, Timestamp, UsageEvent, UsageGroup, aggregator::Update, count::Change, edge::Enforcement,
+    Origin, SubjectId, Timestamp, UsageEvent, UsageGroup,
+    aggregator::{Effect, Update},
+    count::Change,
+    edge::Enforcement,
 };
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
@@ -191,7 +194,7 @@ impl Pipeline {
             }
             Kind::FixedLag { admissions, .. } => {
                 let UsageEvent { at, subject, window, origin, cumulative, .. } = event;
-                let update = Update { subject, window, origin, change: Change::Raise(cumulative) };
+                let update = Effect::Update(Update { subject, window, origin, change: Change::Raise(cumulative) });
                 let written = self.rows.write(&[update], at.0, |subject, window| ledger.settled(subject, window));
                 ledger.counted(at, subject, window, at.0, written.before, written.after);
                 ledger.visible_everywhere(subject, window, written.floor);

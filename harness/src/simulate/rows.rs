@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use georush_core::{
     Origin, SubjectId, UsageGroup, Version as RowVersion, WindowId,
-    aggregator::Update,
+    aggregator::{Effect, Update},
     count::{Change, Count},
 };
 
@@ -36,7 +36,7 @@ struct Row {
 }
 
 /// What a write did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Written {
     /// Count before.
     pub(super) before: u64,
@@ -123,11 +123,11 @@ impl Rows {
     /// window left behind is complete.
     pub(super) fn write(
         &mut self,
-        updates: &[Update],
+        updates: &[Effect],
         stamp: u64,
         settled: impl Fn(SubjectId, WindowId) -> bool,
     ) -> Written {
-        let Update { subject, window, .. } = updates[0];
+        let Some(Update { subject, window, .. }) = each(updates).next() else { return Written::default() };
         let row = &mut self.rows[subject.index()];
         let previous = row.newest;
         if window > row.window {
@@ -141,7 +141,7 @@ impl Rows {
             return self.write_closed(updates, previous, settled);
         }
         let before = row.count.total();
-        for update in updates {
+        for update in each(updates) {
             row.count.apply(update.origin, update.change);
             let epoch = &mut self.epochs[usize::from(update.origin.region)];
             *epoch = update.origin.epoch.max(*epoch);
@@ -164,13 +164,13 @@ impl Rows {
     /// second effect.
     fn write_closed(
         &mut self,
-        updates: &[Update],
+        updates: &[Effect],
         previous: u64,
         settled: impl Fn(SubjectId, WindowId) -> bool,
     ) -> Written {
-        let Update { subject, window, .. } = updates[0];
+        let Some(Update { subject, window, .. }) = each(updates).next() else { return Written::default() };
         if !self.closed.contains_key(&(subject, window)) && settled(subject, window) {
-            let repeated = updates.iter().map(|u| match u.change {
+            let repeated = each(updates).map(|u| match u.change {
                 Change::Raise(_) => 0,
                 Change::Add(cost) => cost,
             });
@@ -181,7 +181,7 @@ impl Rows {
         }
         let count = self.closed.entry((subject, window)).or_default();
         let before = count.total();
-        for update in updates {
+        for update in each(updates) {
             count.apply(update.origin, update.change);
         }
         Written { before, after: count.total(), previous, floor: 0 }
@@ -225,4 +225,12 @@ impl Rows {
     pub(super) fn agrees(&self, region: usize, subject: SubjectId) -> bool {
         self.rows[subject.index()].versions.back().is_none_or(|newest| newest.stamp <= self.horizons[region])
     }
+}
+
+/// The updates among the effects of one write: all of them.
+fn each(effects: &[Effect]) -> impl Iterator<Item = Update> {
+    effects.iter().filter_map(|effect| match effect {
+        Effect::Update(update) => Some(*update),
+        Effect::Checkpoint { .. } => None,
+    })
 }

@@ -79,8 +79,8 @@ impl Stream {
         if shard.records_bucket.wait_us(now_us, 1) > 0 || shard.bytes_bucket.wait_us(now_us, 1) > 0 {
             return false;
         }
-        shard.records_bucket.reserve(now_us, streams.min(lines) as u64);
-        shard.bytes_bucket.reserve(now_us, lines as u64 * self.line_bytes);
+        shard.records_bucket.reserve(streams.min(lines) as u64);
+        shard.bytes_bucket.reserve(lines as u64 * self.line_bytes);
         true
     }
 

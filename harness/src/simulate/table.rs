@@ -18,7 +18,7 @@ struct Cached {
 struct Region {
     /// Of the whole table, in half read units: an eventually consistent read takes one.
     table: Bucket,
-    /// Of each partition.
+    /// Of each partition, if there is more than one.
     partitions: Vec<Bucket>,
     cache: Vec<Cached>,
 }
@@ -61,7 +61,7 @@ impl Tables {
             table: Bucket::new(half_units, half_units * burst_s, start_us),
             partitions: vec![
                 Bucket::new(partition_half_units, partition_half_units * burst_s, start_us);
-                partitions as usize
+                if partitions > 1 { partitions as usize } else { 0 }
             ],
             cache: vec![Cached::default(); cache],
         };
@@ -121,17 +121,23 @@ impl Tables {
     pub(super) fn read(&mut self, now_us: u64, region: usize, subject: SubjectId) -> Option<Read> {
         let table_us = self.get.draw(self.random.next_u32());
         let Region { table, partitions, .. } = &mut self.regions[region];
-        let partition = spread(subject) % partitions.len();
-        let partition = &mut partitions[partition];
-        let wait_us = table.wait_us(now_us, 1).max(partition.wait_us(now_us, 1));
-        let queue_us = if wait_us == 0 { 0 } else { *self.retries.iter().find(|&&retry| retry >= wait_us)? };
-        table.reserve(now_us, 1);
-        partition.reserve(now_us, 1);
+        let mut partition = match partitions.len() {
+            0 => None,
+            count => partitions.get_mut(spread(subject, count)),
+        };
+        let of_partition = partition.as_mut().map_or(0, |p| p.wait_us(now_us, 1));
+        let wait_us = table.wait_us(now_us, 1).max(of_partition);
+        let queue_us =
+            if wait_us == 0 { 0 } else { self.retries.iter().copied().find(|&retry_us| retry_us >= wait_us)? };
+        table.reserve(1);
+        if let Some(partition) = partition {
+            partition.reserve(1);
+        }
         Some(Read { table_us, queue_us: queue_us as u32 })
     }
 }
 
 /// Which partition a subject lives in: DynamoDB hashes keys.
-fn spread(subject: SubjectId) -> usize {
-    (subject.0.wrapping_mul(0x9E37_79B1) >> 8) as usize
+fn spread(subject: SubjectId, partitions: usize) -> usize {
+    (subject.0.wrapping_mul(0x9E37_79B1) >> 8) as usize % partitions
 }

@@ -7,7 +7,7 @@ use crate::{
     row::{Row, Status},
     time::Timestamp,
     usage::{Origin, UsageEvent},
-    window::WindowId,
+    window::{Calendar, WindowId},
 };
 
 /// How the edge turns a row into a verdict.
@@ -89,6 +89,7 @@ pub struct Edge {
     origin: Origin,
     enforcement: Enforcement,
     on_unavailable: OnUnavailable,
+    calendar: Calendar,
     /// Lines printed so far, by lane.
     sequences: Vec<u64>,
     counters: Vec<Counter>,
@@ -98,7 +99,14 @@ impl Edge {
     /// A fresh edge. `origin` must never have lived before: counts restart at zero.
     #[must_use]
     pub fn new(origin: Origin, enforcement: Enforcement, on_unavailable: OnUnavailable) -> Self {
-        Self { origin, enforcement, on_unavailable, sequences: Vec::new(), counters: Vec::new() }
+        Self {
+            origin,
+            enforcement,
+            on_unavailable,
+            calendar: Calendar::default(),
+            sequences: Vec::new(),
+            counters: Vec::new(),
+        }
     }
 
     /// The edge that takes this one's place after it died. It remembers nothing; its epoch is new.
@@ -132,7 +140,7 @@ impl Edge {
         outbox: &mut Vec<Effect>,
     ) -> Decision {
         let plan = row.plan.plan;
-        let window = plan.window.id(now, row.plan.anchor);
+        let window = self.calendar.id(plan.window, now, row.plan.anchor);
         let own = self.counter(request.subject, window).cumulative;
         let replicated = row.usage.window == window;
         let (total, own_replicated) = if replicated { (row.usage.total, row.usage.own) } else { (0, 0) };

@@ -50,6 +50,30 @@ impl WindowKind {
     }
 }
 
+/// Remembers the calendar month it was asked about last: dates take long to work out, and requests come in order.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Calendar {
+    month: WindowId,
+    starts: Timestamp,
+    ends: Timestamp,
+}
+
+impl Calendar {
+    /// The same as [`WindowKind::id`].
+    #[inline]
+    pub fn id(&mut self, kind: WindowKind, at: Timestamp, anchor: Timestamp) -> WindowId {
+        if kind != WindowKind::MonthCalendar {
+            return kind.id(at, anchor);
+        }
+        if at < self.starts || at >= self.ends {
+            self.month = kind.id(at, anchor);
+            self.starts = kind.starts_at(self.month, anchor);
+            self.ends = kind.ends_at(self.month, anchor);
+        }
+        self.month
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +98,14 @@ mod tests {
     fn december_is_followed_by_january() {
         let december = WindowKind::MonthCalendar.id(at(2018, 12, 9), Timestamp(0));
         assert_eq!(WindowKind::MonthCalendar.ends_at(december, Timestamp(0)), at(2019, 1, 1));
+    }
+
+    #[test]
+    fn a_calendar_agrees_with_the_date_in_any_order() {
+        let mut calendar = Calendar::default();
+        for days in [0, 400, 399, 31, 30, 31, 59, 58, 365, 364] {
+            let at = at(2018, 1, 1).after(days * DAY_US);
+            assert_eq!(calendar.id(WindowKind::MonthCalendar, at, at), WindowKind::MonthCalendar.id(at, at));
+        }
     }
 }
