@@ -38,8 +38,9 @@ const REGIONS_CONVERGE: usize = invariants::index("L-02");
 const NO_WATCH: u32 = u32::MAX;
 const OVERRUNS_MAX: usize = 10;
 
-/// What is true of one subject in its current window.
+/// What is true of one subject in its current window; one cache line.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 struct Account {
     window: WindowId,
     watch: u32,
@@ -264,8 +265,8 @@ impl Ledger {
     fn admit(&mut self, now: Timestamp, region: usize, event: &UsageEvent, quota: u64) {
         let account = &mut self.accounts[event.subject.index()];
         let (before, cost) = (account.admitted, u64::from(event.cost));
+        account.pending.push(before, now);
         account.admitted += cost;
-        account.pending.push(now);
         self.admitted += cost;
         self.events += 1;
         self.last_admission = now;

@@ -132,7 +132,9 @@ impl Centre {
         // Rows do not depend on each other: loads overlap here; one after the other, each would wait for memory.
         let touch = |touched, effect: &Effect| match effect {
             Effect::Update(update) => {
-                touched ^ world.rows.prefetch_write(update.subject) ^ world.ledger.prefetch(update.subject)
+                touched
+                    ^ world.rows.prefetch_write(update.subject, update.origin)
+                    ^ world.ledger.prefetch(update.subject)
             }
             Effect::Checkpoint { .. } => touched,
         };

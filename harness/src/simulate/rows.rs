@@ -26,13 +26,19 @@ struct Version {
     components: Option<Box<[(u16, u64)]>>,
 }
 
+/// One subject's row. What a read needs comes first: most regions show the newest version.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 struct Row {
     window: WindowId,
-    /// The newest change of this row, for whoever counts distinct rows in a range of changes.
-    newest: u64,
-    count: Count,
+    /// The newest version; also what the change feed calls this row's last change.
+    stamp: u64,
+    total: u64,
+    /// A count of the window that every region shows at least.
+    floor: u64,
+    /// Older versions that some region shows or may come to show; the newest too where components are kept.
     versions: VecDeque<Version>,
+    count: Count,
 }
 
 /// What a write did.
@@ -65,7 +71,14 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(subjects: usize, regions: usize, keep_components: bool, squash: bool) -> Self {
-        let row = Row { window: WindowId(0), newest: 0, count: Count::default(), versions: VecDeque::new() };
+        let row = Row {
+            window: WindowId(0),
+            stamp: 0,
+            total: 0,
+            floor: 0,
+            versions: VecDeque::new(),
+            count: Count::default(),
+        };
         Self {
             rows: vec![row; subjects],
             closed: BTreeMap::new(),
@@ -80,14 +93,14 @@ impl Rows {
     /// Brings a row close, ahead of its request. Changes nothing.
     #[inline]
     pub(super) fn prefetch(&self, subject: SubjectId) -> u64 {
-        self.rows[subject.index()].versions.back().map_or(0, |v| v.stamp)
+        self.rows[subject.index()].stamp
     }
 
     /// Brings close what a write to this row will touch, ahead of it. Changes nothing.
     #[inline]
-    pub(super) fn prefetch_write(&self, subject: SubjectId) -> u64 {
+    pub(super) fn prefetch_write(&self, subject: SubjectId, origin: Origin) -> u64 {
         let row = &self.rows[subject.index()];
-        row.count.of(Origin::default()) ^ row.versions.back().map_or(0, |v| v.total)
+        row.count.of(origin) ^ row.stamp
     }
 
     /// Finds out which versions every region holds; returns the newest of them.
@@ -101,22 +114,19 @@ impl Rows {
     pub(super) fn read(&self, subject: SubjectId, region: usize, origin: Origin) -> UsageGroup {
         let row = &self.rows[subject.index()];
         let horizon = self.horizons[region];
-        let shown = match row.versions.back() {
-            None => None,
-            Some(newest) if newest.stamp <= horizon => Some(newest),
-            Some(_) => row.versions.partition_point(|v| v.stamp <= horizon).checked_sub(1).map(|i| &row.versions[i]),
+        let (stamp, total, own) = if row.stamp <= horizon && !self.keep_components {
+            (row.stamp, row.total, 0)
+        } else {
+            match row.versions.partition_point(|v| v.stamp <= horizon).checked_sub(1) {
+                Some(index) => {
+                    let version = &row.versions[index];
+                    let components = version.components.as_ref().map(|c| c[region]);
+                    (version.stamp, version.total, components.filter(|c| c.0 == origin.epoch).map_or(0, |c| c.1))
+                }
+                None => (0, row.floor, 0),
+            }
         };
-        let Some(version) = shown else { return UsageGroup { window: row.window, ..UsageGroup::default() } };
-        let own = match &version.components {
-            Some(components) if components[region].0 == origin.epoch => components[region].1,
-            _ => 0,
-        };
-        UsageGroup {
-            window: row.window,
-            total: version.total,
-            own,
-            version: RowVersion { generation: 0, number: version.stamp },
-        }
+        UsageGroup { window: row.window, total, own, version: RowVersion { generation: 0, number: stamp } }
     }
 
     /// Performs the updates of one write, all of the same subject and window, as version `stamp`. `settled` says whether a
@@ -129,14 +139,14 @@ impl Rows {
     ) -> Written {
         let Some(Update { subject, window, .. }) = each(updates).next() else { return Written::default() };
         let row = &mut self.rows[subject.index()];
-        let previous = row.newest;
+        let previous = row.stamp;
         if window > row.window {
             if row.count.total() > 0 && !settled(subject, row.window) {
                 self.closed.insert((subject, row.window), std::mem::take(&mut row.count));
             }
             row.count.clear();
             row.versions.clear();
-            row.window = window;
+            (row.window, row.total, row.floor) = (window, 0, 0);
         } else if window < row.window {
             return self.write_closed(updates, previous, settled);
         }
@@ -150,14 +160,16 @@ impl Rows {
         if after == before {
             return Written { before, after, previous, floor: 0 };
         }
-        let components = self.keep_components.then(|| {
+        if self.keep_components {
             let of = |(region, &epoch): (usize, &u16)| (epoch, row.count.of(Origin { region: region as u16, epoch }));
-            self.epochs.iter().enumerate().map(of).collect()
-        });
-        row.newest = stamp;
-        row.versions.push_back(Version { stamp, total: after, components });
-        let floor = self.prune(subject);
-        Written { before, after, previous, floor }
+            let components = Some(self.epochs.iter().enumerate().map(of).collect());
+            row.versions.push_back(Version { stamp, total: after, components });
+        } else if before > 0 {
+            row.versions.push_back(Version { stamp: row.stamp, total: before, components: None });
+        }
+        (row.stamp, row.total) = (stamp, after);
+        self.prune(subject);
+        Written { before, after, previous, floor: self.rows[subject.index()].floor }
     }
 
     /// A late write to a window that is over. If that window was complete, a raise changes nothing and an addition is a
@@ -187,14 +199,19 @@ impl Rows {
         Written { before, after: count.total(), previous, floor: 0 }
     }
 
-    /// Forgets versions that no region shows any more; returns the count that every region shows at least.
-    fn prune(&mut self, subject: SubjectId) -> u64 {
+    /// Forgets versions that no region shows any more.
+    fn prune(&mut self, subject: SubjectId) {
         let row = &mut self.rows[subject.index()];
-        if row.versions.len() < 2 {
-            return 0;
+        if self.keep_components {
+            // A region compares its own component too: the version that it shows must stay.
+            while row.versions.get(1).is_some_and(|v| v.stamp <= self.lowest) {
+                row.versions.pop_front();
+            }
+            row.floor = row.versions.front().filter(|v| v.stamp <= self.lowest).map_or(row.floor, |v| v.total);
+            return;
         }
-        let lowest = self.lowest;
-        while row.versions.get(1).is_some_and(|v| v.stamp <= lowest) {
+        while let Some(oldest) = row.versions.front().filter(|v| v.stamp <= self.lowest) {
+            row.floor = oldest.total;
             row.versions.pop_front();
         }
         if self.squash && row.versions.len() > VERSIONS_MAX {
@@ -208,7 +225,6 @@ impl Rows {
                 keep.contains(&(index - 1))
             });
         }
-        row.versions.front().filter(|v| v.stamp <= lowest).map_or(0, |v| v.total)
     }
 
     /// The central count of a subject in a window.
@@ -223,7 +239,7 @@ impl Rows {
 
     /// Whether `region` shows the central count of a subject.
     pub(super) fn agrees(&self, region: usize, subject: SubjectId) -> bool {
-        self.rows[subject.index()].versions.back().is_none_or(|newest| newest.stamp <= self.horizons[region])
+        self.rows[subject.index()].stamp <= self.horizons[region]
     }
 }
 
