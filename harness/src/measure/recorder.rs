@@ -21,11 +21,17 @@ impl Recorder {
     /// Counts one value.
     #[inline]
     pub fn record(&mut self, us: u64) {
+        self.record_n(us, 1);
+    }
+
+    /// Counts one value that stands for several.
+    #[inline]
+    pub fn record_n(&mut self, us: u64, times: u32) {
         let index = index(us);
         if index >= self.counts.len() {
             self.grow(index);
         }
-        self.counts[index] += 1;
+        self.counts[index] += times;
     }
 
     #[cold]

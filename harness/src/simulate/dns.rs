@@ -11,10 +11,25 @@ use crate::{facts, scenario};
 /// Resolvers of one country. A modelling choice: enough that answers run out at scattered times.
 const RESOLVERS: usize = 128;
 
+/// An answer in eight bytes, so that all resolvers fit a small cache: when it expires (microseconds after the run's start)
+/// above, the region below.
 #[derive(Debug, Clone, Copy, Default)]
-struct Answer {
-    expires_us: u64,
-    region: u16,
+struct Answer(u64);
+
+impl Answer {
+    const REGION_BITS: u32 = 8;
+
+    fn new(expires_us: u64, region: u16) -> Self {
+        Self(expires_us << Self::REGION_BITS | u64::from(region))
+    }
+
+    fn expires_us(self) -> u64 {
+        self.0 >> Self::REGION_BITS
+    }
+
+    fn region(self) -> usize {
+        (self.0 & ((1 << Self::REGION_BITS) - 1)) as usize
+    }
 }
 
 /// Where a client is sent.
@@ -28,6 +43,7 @@ pub(super) struct Route {
 
 /// Route 53 and all resolvers.
 pub(super) struct Dns {
+    start_us: u64,
     ttl_us: u64,
     stale_ttl_us: u64,
     stale_resolvers: usize,
@@ -40,7 +56,7 @@ pub(super) struct Dns {
 }
 
 impl Dns {
-    pub(super) fn new(scenario: &scenario::System, network: &Network, seed: Seed) -> Self {
+    pub(super) fn new(scenario: &scenario::System, network: &Network, start_us: u64, seed: Seed) -> Self {
         let model = facts::model(scenario.era);
         let countries = facts::countries().len();
         let regions = scenario.regions.len();
@@ -50,6 +66,7 @@ impl Dns {
             order
         };
         Self {
+            start_us,
             ttl_us: scenario.dns.ttl_us,
             stale_ttl_us: scenario.dns.stale_ttl_us,
             stale_resolvers: (scenario.dns.stale_resolvers_ppm as usize * RESOLVERS + 500_000) / 1_000_000,
@@ -73,18 +90,19 @@ impl Dns {
         stale_ppm: u32,
     ) -> Route {
         let resolver = bits as usize % RESOLVERS;
+        let since_start_us = now_us - self.start_us;
         let answer = &mut self.answers[country * RESOLVERS + resolver];
         let frozen = stale_ppm > 0
-            && answer.expires_us > 0
+            && answer.expires_us() > 0
             && (resolver as u64 * 1_000_000) < u64::from(stale_ppm) * RESOLVERS as u64;
-        if now_us < answer.expires_us || frozen {
-            return Route { region: usize::from(answer.region), asked: false };
+        if since_start_us < answer.expires_us() || frozen {
+            return Route { region: answer.region(), asked: false };
         }
         let order = &self.nearest[country];
         // Route 53 answers with the best region even if all look unhealthy.
         let region = order.iter().copied().find(|&r| !unhealthy[usize::from(r)]).unwrap_or(order[0]);
         let ttl_us = if resolver < self.stale_resolvers { self.stale_ttl_us } else { self.ttl_us };
-        *answer = Answer { expires_us: now_us + ttl_us, region };
+        *answer = Answer::new(since_start_us + ttl_us, region);
         Route { region: usize::from(region), asked: true }
     }
 

@@ -75,7 +75,7 @@ impl Edges {
         };
         Self {
             edges: (0..system.regions.len() as u16).map(edge).collect(),
-            dns: Dns::new(system, &network, seed),
+            dns: Dns::new(system, &network, start_us, seed),
             network,
             gateway: Gateway::new(system, start_us, seed),
             function: Function::new(system, start_us, seed),

@@ -5,11 +5,14 @@
 
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
-use super::{bucket::Bucket, queue::Heap, sample::Quantiles, seed::Seed};
+use super::{bucket::Bucket, queue::Deadlines, sample::Quantiles, seed::Seed};
 use crate::{
     facts::{self, model::Growth},
     scenario::{Cause, System},
 };
+
+/// Bits of a deadline that name the environment: half a million of them, and 400 days above.
+const ENVIRONMENT_BITS: u32 = 19;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Environment {
@@ -22,8 +25,8 @@ struct Environment {
 struct Region {
     environments: Vec<Environment>,
     free: Vec<u32>,
-    /// End of the running request, and which environment runs it.
-    busy: Heap<(u64, u32)>,
+    /// Ends of running requests (microseconds after the run's start) above, their environments below.
+    busy: Deadlines,
     idle: Vec<u32>,
     growth: (Bucket, u64),
     concurrency: usize,
@@ -39,6 +42,7 @@ pub(super) struct Slot {
 
 /// Lambda in all regions.
 pub(super) struct Function {
+    start_us: u64,
     regions: Vec<Region>,
     concurrency: usize,
     cold: Quantiles,
@@ -57,7 +61,7 @@ impl Function {
         let region = |name: &String| Region {
             environments: Vec::new(),
             free: Vec::new(),
-            busy: Heap::new(),
+            busy: Deadlines::new(),
             idle: Vec::new(),
             growth: growth(&model.growth, name, start_us),
             concurrency,
@@ -66,6 +70,7 @@ impl Function {
         let (full, memory) = (u64::from(model.full_vcpu_mb), u64::from(system.function.memory_mb));
         let handler_us = u64::from(system.function.handler_cpu_us) * full / memory.min(full);
         Self {
+            start_us,
             regions: system.regions.iter().map(region).collect(),
             concurrency,
             cold: Quantiles::from_points(&runtime.cold),
@@ -80,10 +85,13 @@ impl Function {
     /// An environment for a request at `now_us`, or why there is none.
     #[inline]
     pub(super) fn acquire(&mut self, now_us: u64, region: usize) -> Result<Slot, Cause> {
-        let Self { regions, random, idle_life_us, .. } = self;
+        let Self { regions, random, idle_life_us, start_us, .. } = self;
         let state = &mut regions[region];
-        while let Some((end_us, environment)) = state.busy.peek().filter(|&(end, _)| end <= now_us) {
+        let ended = (now_us - *start_us + 1) << ENVIRONMENT_BITS;
+        while let Some(deadline) = state.busy.peek().filter(|&deadline| deadline < ended) {
             state.busy.pop();
+            let end_us = *start_us + (deadline >> ENVIRONMENT_BITS);
+            let environment = (deadline & ((1 << ENVIRONMENT_BITS) - 1)) as u32;
             state.environments[environment as usize].idle_until_us = end_us + between(*idle_life_us, random.next_u32());
             state.idle.push(environment);
         }
@@ -123,7 +131,8 @@ impl Function {
     /// The slot's environment is busy until `end_us`.
     #[inline]
     pub(super) fn run_until(&mut self, region: usize, slot: Slot, end_us: u64) {
-        self.regions[region].busy.push((end_us, slot.environment));
+        let deadline = (end_us - self.start_us) << ENVIRONMENT_BITS | u64::from(slot.environment);
+        self.regions[region].busy.push(deadline);
     }
 
     /// Time of a warm request beside its reads, microseconds.
