@@ -86,5 +86,19 @@ pub fn model(era: Era) -> &'static Model {
     }
 }
 
+/// What a simulation of that era takes for granted without a source: names of values in the data files.
+#[must_use]
+pub fn assumptions(era: Era) -> Vec<String> {
+    let (file, text) = match era {
+        Era::Y2018 => ("models-2018", MODELS_2018_TOML),
+        Era::Now => ("models-now", MODELS_NOW_TOML),
+    };
+    let files = [("regions", REGIONS_TOML), ("countries", COUNTRIES_TOML), (file, text)];
+    let of = |(file, text): (&str, &str)| -> Vec<String> {
+        provenance::assumptions(text).into_iter().map(|path| format!("{file}: {path}")).collect()
+    };
+    files.into_iter().flat_map(of).collect()
+}
+
 #[cfg(test)]
 mod tests;

@@ -258,6 +258,9 @@ impl<'a> Simulation<'a> {
 
     fn finish(mut self) -> Outcome {
         let end_us = self.end_us();
+        if self.bucket_end_us - self.measure.series.width_us() < end_us {
+            self.close_bucket(end_us);
+        }
         let drained_us = self.pipeline.drain(end_us, &self.now, &self.timeline, &mut self.ledger);
         let regions = self.scenario.system.regions.len();
         let last_admission = self.ledger.last_admission();

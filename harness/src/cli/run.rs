@@ -10,6 +10,7 @@ use std::{
 
 use cpu_time::ThreadTime;
 use georush::{
+    facts,
     report::{
         Report, command, json,
         judge::judge,
@@ -50,7 +51,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     };
 
     let judgement = judge(&scenario, &outcome);
-    let assumptions = assumptions();
+    let assumptions = facts::assumptions(scenario.system.era);
     let report = Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions };
     let path = target.write(RESULT, json::text(&report).as_bytes()).map_err(Stop::could_not_run)?;
     let result = shown(&path);
@@ -68,16 +69,6 @@ impl Observer for Watched {
         self.progress.at(simulated_us, requests);
         !interrupt::requested()
     }
-}
-
-/// What every simulated result takes for granted.
-fn assumptions() -> Vec<String> {
-    [
-        "Latencies, limits and lags of AWS follow published documents and measurements; docs/models.md gives each source.",
-        "Values marked as assumptions in docs/models.md are guesses of the right size, not measurements.",
-    ]
-    .map(str::to_owned)
-    .to_vec()
 }
 
 fn shown(path: &Path) -> String {

@@ -23,3 +23,23 @@ fn bare(value: Value) -> Value {
         other => other,
     }
 }
+
+/// The values of a data file that nobody measured or documented, as `table.key`, in the file's own order of names.
+pub(super) fn assumptions(text: &str) -> Vec<String> {
+    let file: Table = text.parse().expect("embedded data files are TOML");
+    let mut found = Vec::new();
+    collect("", &file, &mut found);
+    found
+}
+
+fn collect(path: &str, table: &Table, found: &mut Vec<String>) {
+    if table.get("assumption").and_then(Value::as_bool) == Some(true) {
+        found.push(path.to_owned());
+    }
+    for (key, value) in table {
+        if let Value::Table(inner) = value {
+            let separator = if path.is_empty() { "" } else { "." };
+            collect(&format!("{path}{separator}{key}"), inner, found);
+        }
+    }
+}

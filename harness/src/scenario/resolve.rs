@@ -55,7 +55,7 @@ pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<Sc
     let plans = plans(&top.key("plans"), &raw.plans);
     let context = clients::Context { path: given.path, start, duration_us, plans: &plans };
     let who = clients::resolve(&top, &raw.clients, &context);
-    let faults = faults::resolve(&top.key("faults"), &raw.faults, &system.regions, duration_us);
+    let faults = faults::resolve(&top.key("faults"), &raw.faults, &system, duration_us);
     let client_names: Vec<String> = who.clients.iter().map(|group| group.name.clone()).collect();
     let names = Names { regions: &system.regions, clients: &client_names };
     let thresholds = thresholds(&top.key("thresholds"), raw, &names);

@@ -1,7 +1,7 @@
 //! Faults: which keys each action takes, and that no two contradict each other. Not here: what a fault does.
 
 use super::super::{
-    Fault, FaultAction, Node, Service,
+    Fault, FaultAction, Node, Pipeline, Service, System,
     check::Section,
     leaf::{Field, Leaf},
     raw::RawFault,
@@ -59,11 +59,15 @@ const ACTIONS: [(&str, Kind, &[&str]); 13] = [
 ];
 
 /// Resolves all faults, sorted by start.
-pub(super) fn resolve(section: &Section<'_>, raw: &[RawFault], regions: &[String], duration_us: u64) -> Vec<Fault> {
+pub(super) fn resolve(section: &Section<'_>, raw: &[RawFault], system: &System, duration_us: u64) -> Vec<Fault> {
+    let fixed_lag = matches!(system.pipeline, Pipeline::FixedLag { .. });
     let mut faults: Vec<(usize, Fault)> = Vec::new();
     for (i, raw) in raw.iter().enumerate() {
         let at = section.index(i);
-        let Some(fault) = one(&at, raw, regions, duration_us) else { continue };
+        let Some(fault) = one(&at, raw, &system.regions, duration_us) else { continue };
+        if fixed_lag && !touches_requests(&fault.action) {
+            at.key("action").wrong("a fault of requests: with a fixed lag, the pipeline has no stages that could fail");
+        }
         if let Some((j, other)) = faults.iter().find(|(_, other)| contradict(other, &fault)) {
             at.say(format_args!(
                 "{} overlaps faults[{j}] (line {}): the same action on the same target at the same time",
@@ -75,6 +79,23 @@ pub(super) fn resolve(section: &Section<'_>, raw: &[RawFault], regions: &[String
     let mut faults: Vec<Fault> = faults.into_iter().map(|(_, fault)| fault).collect();
     faults.sort_by_key(|fault| fault.at_us);
     faults
+}
+
+/// Whether a fault does anything where one constant stands for the pipeline.
+fn touches_requests(action: &FaultAction) -> bool {
+    match action {
+        FaultAction::RegionOutage { .. }
+        | FaultAction::Reroute { .. }
+        | FaultAction::DnsStale { .. }
+        | FaultAction::ColdFlush { .. } => true,
+        FaultAction::Kill { node } | FaultAction::Pause { node } => matches!(node, Node::Edge(_)),
+        FaultAction::Throttle { service, .. } => !matches!(service, Service::TableWrites | Service::Stream),
+        FaultAction::Partition { .. }
+        | FaultAction::Delay { .. }
+        | FaultAction::Duplicate { .. }
+        | FaultAction::ReplicationPause { .. }
+        | FaultAction::LogSkip { .. } => false,
+    }
 }
 
 fn one(section: &Section<'_>, raw: &RawFault, regions: &[String], duration_us: u64) -> Option<Fault> {

@@ -16,6 +16,9 @@ use super::super::{
 };
 use crate::facts::{self, Model};
 
+/// Environments that the simulation can tell apart in one region.
+const CONCURRENCY_MAX: u32 = 500_000;
+
 /// Resolves `[system]` and `[pipeline]`.
 pub(super) fn resolve(top: &Section<'_>, raw: &RawScenario) -> System {
     let section = top.key("system");
@@ -151,13 +154,16 @@ fn function(section: &Section<'_>, raw: &RawSystem, model: &Model) -> Function {
     if handler_cpu.is_some_and(|us| us > 900_000_000) {
         section.key("handler_cpu").wrong("at most 15m, the longest that Lambda lets a function run");
     }
+    let concurrency = section.whole_u32("concurrency", raw.concurrency.leaf(), 1, "concurrent executions");
+    if concurrency.is_some_and(|n| n > CONCURRENCY_MAX) {
+        section.key("concurrency").wrong("at most 500_000 concurrent executions");
+    }
     let runtime = runtime.map_or(&model.runtime, |i| &runtimes[i]);
     let default_cpu_us = model.runtimes.get(runtime).map_or(model.handler_cpu_us, |runtime| runtime.handler_cpu_us);
     Function {
         runtime: runtime.clone(),
         memory_mb: memory.and_then(|mb| u32::try_from(mb).ok()).unwrap_or(model.memory_mb),
-        concurrency: (section.whole_u32("concurrency", raw.concurrency.leaf(), 1, "concurrent executions"))
-            .unwrap_or(model.concurrency),
+        concurrency: concurrency.unwrap_or(model.concurrency),
         handler_cpu_us: handler_cpu.and_then(|us| u32::try_from(us).ok()).unwrap_or(default_cpu_us),
     }
 }
