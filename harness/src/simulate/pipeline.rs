@@ -111,8 +111,7 @@ impl Pipeline {
     ) -> Self {
         let system = &scenario.system;
         let components = system.enforcement == Enforcement::ReplicatedPlusLocal;
-        let fixed = matches!(system.pipeline, Model::FixedLag { .. });
-        let rows = Rows::new(subjects, system.regions.len(), components, !fixed);
+        let rows = Rows::new(subjects, system.regions.len(), components);
         let kind = match &system.pipeline {
             Model::FixedLag { lag_us } => {
                 let keep_us = lag_us.iter().copied().max().unwrap_or(0);

@@ -14,9 +14,6 @@ use georush_core::{
     count::{Change, Count},
 };
 
-/// Versions of one row kept at most while a region stands still; older ones it has not seen are squashed.
-const VERSIONS_MAX: usize = 64;
-
 /// One version of a row's usage group.
 #[derive(Debug, Clone)]
 struct Version {
@@ -58,11 +55,10 @@ pub(super) struct Rows {
     /// Newest epoch of each region's origin that has been counted.
     epochs: Vec<u16>,
     keep_components: bool,
-    squash: bool,
 }
 
 impl Rows {
-    pub(super) fn new(subjects: usize, regions: usize, keep_components: bool, squash: bool) -> Self {
+    pub(super) fn new(subjects: usize, regions: usize, keep_components: bool) -> Self {
         let row = Row { window: WindowId(0), newest: 0, count: Count::default(), versions: VecDeque::new() };
         Self {
             rows: vec![row; subjects],
@@ -70,7 +66,6 @@ impl Rows {
             horizons: vec![0; regions],
             epochs: vec![0; regions],
             keep_components,
-            squash: squash && !keep_components,
         }
     }
 
@@ -180,17 +175,6 @@ impl Rows {
         let lowest = self.horizons.iter().copied().min().unwrap_or(0);
         while row.versions.get(1).is_some_and(|v| v.stamp <= lowest) {
             row.versions.pop_front();
-        }
-        if self.squash && row.versions.len() > VERSIONS_MAX {
-            let stamps: Vec<u64> = row.versions.iter().map(|v| v.stamp).collect();
-            let newest_shown = |h: &u64| stamps.partition_point(|s| s <= h).checked_sub(1);
-            let mut keep: Vec<usize> = self.horizons.iter().filter_map(newest_shown).collect();
-            keep.extend(stamps.len() - VERSIONS_MAX / 4..stamps.len());
-            let mut index = 0;
-            row.versions.retain(|_| {
-                index += 1;
-                keep.contains(&(index - 1))
-            });
         }
         row.versions.front().filter(|v| v.stamp <= lowest).map_or(0, |v| v.total)
     }
