@@ -107,12 +107,13 @@ impl Centre {
         let index = usize::from(shard);
         world.stream.trim(now_us, index, self.stored.checkpoints[index]);
         self.read(now_us, shard, world);
-        let survived = self.write(now_us, world);
-        let end_us = self.last_us;
-        if survived {
-            self.applied[index] = self.core.position(shard);
-            self.finish(end_us, shard, world);
+        if let Some(until_us) = self.write(now_us, world) {
+            self.restart(until_us);
+            return Some(until_us.max(now_us + 1));
         }
+        let end_us = self.last_us;
+        self.applied[index] = self.core.position(shard);
+        self.finish(end_us, shard, world);
         let available_us = world.stream.next_available_us(index, self.core.position(shard))?;
         Some(self.poll_at_or_after(available_us.max(end_us).max(now_us + 1)))
     }
@@ -128,12 +129,12 @@ impl Centre {
         self.core.handle(now, Input::EndOfRead { shard }, &mut self.outbox);
     }
 
-    /// Commits the updates one row after the other, until done or dead; says whether the aggregator lived.
-    fn write(&mut self, now_us: u64, world: &mut World<'_>) -> bool {
+    /// Commits the updates one row after the other, until done or dead; if it died, when it is up again.
+    fn write(&mut self, now_us: u64, world: &mut World<'_>) -> Option<u64> {
         let effects = std::mem::take(&mut self.outbox);
         let mut stop = world.timeline.next_stop(Node::Aggregator, now_us);
         let mut at_us = now_us;
-        let mut survived = true;
+        let mut died_until_us = None;
         let mut rest = effects.as_slice();
         while let Some(Effect::Update(first)) = rest.first() {
             self.group.clear();
@@ -145,7 +146,7 @@ impl Centre {
             at_us += u64::from(self.put.draw(self.random.next_u32()));
             match stop {
                 Some((span, Stop::Killed)) if span.at_us <= at_us => {
-                    survived = false;
+                    died_until_us = Some(span.until_us);
                     at_us = span.at_us;
                     break;
                 }
@@ -159,7 +160,7 @@ impl Centre {
         }
         self.outbox = effects;
         self.last_us = at_us;
-        survived
+        died_until_us
     }
 
     fn commit(&mut self, at_us: u64, world: &mut World<'_>) {
@@ -188,7 +189,9 @@ impl Centre {
         }
     }
 
+    /// A new life begins at the checkpoints; before `at_us` nobody reads any shard.
     fn restart(&mut self, at_us: u64) {
+        self.last_us = at_us;
         self.core = start(Timestamp(at_us), self.scenario, &self.stored);
     }
 
