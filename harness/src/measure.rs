@@ -58,6 +58,8 @@ pub type Parts = [u32; Component::ALL.len()];
 
 /// Largest latency that a histogram tells apart, microseconds (ten minutes).
 pub const LATENCY_US_MAX: u64 = 600 * 1_000_000;
+/// Largest lag of a count that a histogram tells apart, microseconds (40 days): a pipeline may fall hours behind.
+pub const LAG_US_MAX: u64 = 40 * 86_400 * 1_000_000;
 /// Significant decimal digits of the histograms: values are right within 1 %.
 pub const LATENCY_DIGITS: u8 = 2;
 
@@ -65,6 +67,12 @@ pub const LATENCY_DIGITS: u8 = 2;
 #[must_use]
 pub fn latency_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LATENCY_US_MAX, LATENCY_DIGITS).expect("constant bounds are valid")
+}
+
+/// An empty histogram of lags, microseconds.
+#[must_use]
+pub fn lag_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LAG_US_MAX, LATENCY_DIGITS).expect("constant bounds are valid")
 }
 
 /// What was counted for one client group in one region in one phase.

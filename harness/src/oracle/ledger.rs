@@ -128,7 +128,7 @@ impl Ledger {
     /// An empty ledger. `identity` says that the run has nothing in it that would excuse a departure from I-18.
     #[must_use]
     pub fn new(start: Timestamp, enforcement: Enforcement, identity: bool, subjects: usize, regions: usize) -> Self {
-        let histogram = crate::measure::latency_histogram;
+        let histogram = crate::measure::lag_histogram;
         let views = match enforcement {
             Enforcement::ReplicatedPlusLocal => vec![(WindowId(0), 0); subjects],
             Enforcement::Replicated => Vec::new(),
