@@ -122,7 +122,8 @@ fn each_region_goes_by_its_own_lag() {
     let lags = |sydney: u32, seoul: u32| {
         format!("{{ ap-southeast-2 = \"{sydney}s\", ap-northeast-2 = \"{seoul}s\", default = \"60s\" }}")
     };
-    let admitted = |sydney, seoul, quota| moved(POLICIES[0], &lags(sydney, seoul), quota, "rate = 100").findings.admitted;
+    let admitted =
+        |sydney, seoul, quota| moved(POLICIES[0], &lags(sydney, seoul), quota, "rate = 100").findings.admitted;
     // Crossed in Seoul, which is 2 s behind.
     assert_eq!(admitted(5, 2, 10_200), 10_399);
     // Crossed in Sydney half a second before the move; Seoul is 8 s behind.
