@@ -39,7 +39,7 @@ use edge::{Edges, Moment};
 use network::Network;
 use pipeline::Pipeline;
 use seed::Seed;
-use timeline::{Now, Timeline};
+use timeline::{Moment as Once, Now, Timeline};
 use trace::Trace;
 
 /// Watches a run. Nothing it does can change the outcome, except by stopping it.
@@ -237,6 +237,11 @@ impl<'a> Simulation<'a> {
             self.boundary += 1;
             self.now = self.timeline.now(at_us);
             self.edges.change(at_us, &self.now, &self.timeline);
+            for once in self.timeline.moments(at_us) {
+                if let Once::EdgeKilled(region) = once {
+                    self.ledger.edge_restarted(region);
+                }
+            }
             self.measure.enter(self.timeline.phase(at_us));
         }
     }

@@ -448,6 +448,11 @@ impl Ledger {
         }
     }
 
+    /// Enters that a region's edge begins a new life: what it had in memory is gone, and its views may be lower.
+    pub fn edge_restarted(&mut self, region: usize) {
+        self.regions[region].views.fill((WindowId(0), 0));
+    }
+
     /// Enters a checkpoint and the last record whose effects are in the table.
     pub fn checkpointed(&mut self, at: Timestamp, checkpoint: u64, applied: u64) {
         let seen = || format!("checkpoint {checkpoint}, counted up to {applied}");

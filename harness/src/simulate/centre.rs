@@ -105,12 +105,13 @@ impl Centre {
         let index = usize::from(shard);
         world.stream.trim(now_us, index, self.stored.checkpoints[index]);
         self.read(now_us, shard, world);
-        let survived = self.write(now_us, world);
-        let end_us = self.last_us;
-        if survived {
-            self.applied[index] = self.core.position(shard);
-            self.finish(end_us, shard, world);
+        if let Some(until_us) = self.write(now_us, world) {
+            self.restart(until_us);
+            return Some(until_us.max(now_us + 1));
         }
+        let end_us = self.last_us;
+        self.applied[index] = self.core.position(shard);
+        self.finish(end_us, shard, world);
         let available_us = world.stream.next_available_us(index, self.core.position(shard))?;
         Some(self.poll_at_or_after(available_us.max(end_us).max(now_us + 1)))
     }
@@ -126,8 +127,8 @@ impl Centre {
         self.core.handle(now, Input::EndOfRead { shard }, &mut self.outbox);
     }
 
-    /// Commits the updates one row after the other, until done or dead; says whether the aggregator lived.
-    fn write(&mut self, now_us: u64, world: &mut World<'_>) -> bool {
+    /// Commits the updates one row after the other, until done or dead; if it died, when it is up again.
+    fn write(&mut self, now_us: u64, world: &mut World<'_>) -> Option<u64> {
         let effects = std::mem::take(&mut self.outbox);
         // Rows do not depend on each other: loads overlap here; one after the other, each would wait for memory.
         let touch = |touched, effect: &Effect| match effect {
@@ -141,14 +142,13 @@ impl Centre {
         std::hint::black_box(effects.iter().fold(0, touch));
         let mut stop = world.timeline.next_stop(Node::Aggregator, now_us);
         let mut at_us = now_us;
-        let mut survived = true;
+        let mut died_until_us = None;
         for group in effects.chunk_by(same_row) {
             at_us += u64::from(self.put.draw(self.random.next_u32()));
             match stop {
                 Some((span, Stop::Killed)) if span.at_us <= at_us => {
-                    survived = false;
-                    at_us = span.until_us;
-                    self.restart(at_us);
+                    died_until_us = Some(span.until_us);
+                    at_us = span.at_us;
                     break;
                 }
                 Some((span, Stop::Paused)) if span.at_us <= at_us => {
@@ -161,7 +161,7 @@ impl Centre {
         }
         self.outbox = effects;
         self.last_us = at_us;
-        survived
+        died_until_us
     }
 
     fn commit(&mut self, at_us: u64, group: &[Effect], world: &mut World<'_>) {
@@ -191,7 +191,9 @@ impl Centre {
         }
     }
 
+    /// A new life begins at the checkpoints; before `at_us` nobody reads any shard.
     fn restart(&mut self, at_us: u64) {
+        self.last_us = at_us;
         self.core = start(Timestamp(at_us), self.scenario, &self.stored);
     }
 

@@ -53,6 +53,7 @@ pub(super) struct Dns {
     cached: Quantiles,
     uncached: Quantiles,
     random: Xoshiro256PlusPlus,
+    ages: Xoshiro256PlusPlus,
 }
 
 impl Dns {
@@ -75,6 +76,7 @@ impl Dns {
             cached: Quantiles::from_points(&model.dns.lookup_cached),
             uncached: Quantiles::from_points(&model.dns.lookup_uncached),
             random: seed.stream("dns"),
+            ages: seed.stream("dns/ages"),
         }
     }
 
@@ -102,7 +104,12 @@ impl Dns {
         // Route 53 answers with the best region even if all look unhealthy.
         let region = order.iter().copied().find(|&r| !unhealthy[usize::from(r)]).unwrap_or(order[0]);
         let ttl_us = if resolver < self.stale_resolvers { self.stale_ttl_us } else { self.ttl_us };
-        *answer = Answer::new(since_start_us + ttl_us, region);
+        // The world did not begin with the run: a resolver's first answer is one it has had for some of its life.
+        let life_us = match answer.expires_us() {
+            0 => ((u128::from(ttl_us) * u128::from(self.ages.next_u32())) >> 32) as u64,
+            _ => ttl_us,
+        };
+        *answer = Answer::new(since_start_us + life_us, region);
         Route { region: usize::from(region), asked: true }
     }
 

@@ -35,8 +35,10 @@ const DRAIN_US_MAX: u64 = 7 * 86_400 * 1_000_000;
 
 #[derive(Debug, Clone, Copy)]
 enum Event {
-    /// A batch of log lines reaches the stream.
+    /// A batch of log lines leaves its region.
     Deliver(u32),
+    /// It reaches the stream.
+    Put(u32),
     /// The aggregator reads a shard.
     Poll(u16),
 }
@@ -219,6 +221,7 @@ impl Pipeline {
         *events += 1;
         match event {
             Event::Deliver(batch) => stages.deliver(at_us, batch, now, timeline),
+            Event::Put(batch) => stages.put(at_us, batch, now, timeline),
             Event::Poll(shard) => stages.poll(at_us, shard, rows, timeline, ledger),
         }
     }
@@ -336,13 +339,21 @@ impl Pipeline {
 
 impl Stages {
     fn deliver(&mut self, at_us: u64, id: u32, now: &Now, timeline: &Timeline) {
-        let batch = self.logs.batch(id);
-        let (region, shard, streams, lines) = (batch.region, batch.shard, batch.streams, batch.events.len());
+        let region = self.logs.batch(id).region;
         // Source: CloudWatch Logs user guide: delivery is retried while the destination is out of reach or throttles.
         if let Some(until_us) = timeline.link_down_until(at_us, region) {
             self.queue.push(until_us, Event::Deliver(id));
             return;
         }
+        match timeline.delay_us(at_us, region) {
+            0 => self.put(at_us, id, now, timeline),
+            delay_us => self.queue.push(at_us + delay_us, Event::Put(id)),
+        }
+    }
+
+    fn put(&mut self, at_us: u64, id: u32, now: &Now, timeline: &Timeline) {
+        let batch = self.logs.batch(id);
+        let (region, shard, streams, lines) = (batch.region, batch.shard, batch.streams, batch.events.len());
         let remains_ppm = timeline.remains_ppm(at_us, Service::Stream, None);
         if !self.stream.admit(at_us, shard, streams, lines, remains_ppm) {
             self.queue.push(at_us + self.retry_us, Event::Deliver(id));
@@ -350,14 +361,13 @@ impl Stages {
         }
         let spare = self.stream.spare();
         let events = self.logs.sent(id, spare);
-        let put_us = at_us + timeline.delay_us(at_us, region);
         let duplicates_ppm = now.duplicates_ppm[region];
         let repeated =
             duplicates_ppm > 0 && u64::from(self.duplicates.next_u32()) * 1_000_000 < u64::from(duplicates_ppm) << 32;
         let copy = repeated.then(|| events.clone());
-        let mut available_us = self.stream.put(put_us, shard, events, false);
+        let mut available_us = self.stream.put(at_us, shard, events, false);
         if let Some(copy) = copy {
-            available_us = self.stream.put(put_us, shard, copy, true).min(available_us);
+            available_us = self.stream.put(at_us, shard, copy, true).min(available_us);
         }
         if !std::mem::replace(&mut self.polling[shard], true) {
             self.queue.push(self.centre.poll_at_or_after(available_us), Event::Poll(shard as u16));
