@@ -165,6 +165,8 @@ pub struct Function {
 /// Regional tables.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
+    /// Whether capacity follows the load, which is so unless a file names capacities. The numbers below are limits then.
+    pub on_demand: bool,
     /// Read capacity units per second. An eventually consistent read of up to 4 KB takes half a unit.
     pub read_capacity: u32,
     /// Write capacity units per second.

@@ -109,7 +109,7 @@ impl<'a> Simulation<'a> {
         let subjects: usize = scenario.populations.iter().map(|p| p.size as usize).sum();
         let timeline = Timeline::new(scenario);
         let network = Network::new(scenario, seed);
-        let identity = timeline.is_empty() && system.table.dax_ttl_us.is_none();
+        let (identity, cached) = (timeline.is_empty(), system.table.dax_ttl_us.is_some());
         let pipeline = Pipeline::new(scenario, &network, &timeline, subjects, seed);
         let measure = Measure::new(system.regions.len(), scenario.clients.len(), scenario.duration_us);
         let source = |stream| Source { stream, block: Vec::new(), next: 0 };
@@ -124,7 +124,7 @@ impl<'a> Simulation<'a> {
             bucket_end_us: start_us + measure.series.width_us(),
             edges: Edges::new(scenario, network, subjects, seed),
             pipeline,
-            ledger: Ledger::new(scenario.start, system.enforcement, identity, subjects, system.regions.len()),
+            ledger: Ledger::new(scenario.start, system.enforcement, identity, cached, subjects, system.regions.len()),
             measure,
             trace: Trace::default(),
             first_subject,

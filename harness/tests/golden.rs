@@ -7,7 +7,11 @@
 #[path = "support/run.rs"]
 mod run;
 
-use georush::{oracle::Status, outcome::Outcome, scenario::Cause};
+use georush::{
+    oracle::Status,
+    outcome::Outcome,
+    scenario::{Cause, Clients, Load, Tags},
+};
 use run::{broken, committed, read, run};
 
 /// One country for each region of `article-10`, nearest to that region.
@@ -100,7 +104,7 @@ fn a_moved_key_passes_its_quota_by_what_the_lag_hides() {
     for (quota, expected) in [(40_000, [40_499, 40_000]), (10_200, [10_699, 10_350]), (60_000, [60_000, 60_000])] {
         for (policy, expected) in POLICIES.into_iter().zip(expected) {
             let outcome = moved(policy, "\"5s\"", quota, "rate = 100");
-            let refused = outcome.measure.select(&Default::default()).causes[Cause::OverQuota as usize];
+            let refused = outcome.measure.select(&Tags::default()).causes[Cause::OverQuota as usize];
             assert_eq!(outcome.findings.admitted, expected, "{policy}, quota {quota}");
             assert_eq!(refused, 60_000 - expected, "{policy}, quota {quota}");
             assert_eq!(outcome.findings.over_admission, expected - quota, "{policy}, quota {quota}");
@@ -138,9 +142,9 @@ fn ten_regions_pass_a_shared_quota_by_their_number() {
         let text = head(120, "region_set = \"article-10\"", policy, &fixed("\"5s\""), 60_000) + &everywhere(10, 100);
         let outcome = quiet(&text);
         assert_eq!(outcome.findings.admitted, expected, "{policy}");
-        for region in 0..10 {
-            let tags = georush::scenario::Tags { region: Some(region), ..Default::default() };
-            assert_eq!(outcome.measure.select(&tags).requests(), 12_000, "{}", HOMES[region].0);
+        for (region, (name, _)) in HOMES.iter().enumerate() {
+            let tags = Tags { region: Some(region), ..Tags::default() };
+            assert_eq!(outcome.measure.select(&tags).requests(), 12_000, "{name}");
         }
     }
 }
@@ -272,4 +276,34 @@ fn the_own_part_never_makes_it_worse() {
         let (without, with) = (quiet(&text).findings, quiet(&with_own).findings);
         assert!(with.over_admission <= without.over_admission, "seed {seed}");
     }
+}
+
+/// Calls per second of a group at an instant, microseconds after the start.
+fn rate(group: &Clients, at_us: u64) -> f64 {
+    let Load::Segments(segments) = &group.load else { panic!("{} is a trace", group.name) };
+    let mut begin_us = group.start_us;
+    for segment in segments {
+        if (begin_us..begin_us + segment.duration_us).contains(&at_us) {
+            let done = (at_us - begin_us) as f64 / segment.duration_us as f64;
+            return (segment.from + (segment.to - segment.from) * done) * 1e6 / segment.unit_us as f64;
+        }
+        begin_us += segment.duration_us;
+    }
+    0.0
+}
+
+#[test]
+fn black_friday_peaks_at_four_point_four_times_the_hours_usual_load() {
+    let scenario = committed("black-friday", &[]);
+    let at_us = 16 * 3_600_000_000;
+    let usual: f64 = scenario.clients.iter().filter(|c| c.name != "spike").map(|c| rate(c, at_us)).sum();
+    let all: f64 = scenario.clients.iter().map(|c| rate(c, at_us)).sum();
+    assert!((18.0..20.0).contains(&usual), "{usual}");
+    assert!(all >= 4.4 * usual, "{all} is {} times {usual}", all / usual);
+
+    // The stress has the same shape and, at its top, 100,000 a second over ten regions.
+    let stress = committed("black-friday-stress", &[]);
+    let at = |us| stress.clients.iter().map(|c| rate(c, us)).sum::<f64>();
+    assert!((at(180_000_000) - 100_000.0).abs() < 1.0);
+    assert!((at(180_000_000) / at(45_000_000) - 4.44).abs() < 0.01);
 }

@@ -156,6 +156,10 @@ pub struct Runtime {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
+    /// Read units per second that an on-demand table takes at most.
+    pub on_demand_read: u32,
+    /// Write units per second that an on-demand table takes at most.
+    pub on_demand_write: u32,
     /// Read units per second, provisioned.
     pub read_capacity: u32,
     /// Write units per second, provisioned.

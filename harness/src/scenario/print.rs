@@ -90,8 +90,16 @@ fn system(out: &mut String, system: &System) -> fmt::Result {
     let cpu = show_duration(function.handler_cpu_us.into());
     writeln!(out, "concurrency = {}\nhandler_cpu = \"{cpu}\"", function.concurrency)?;
     let table = &system.table;
-    writeln!(out, "\n[system.table]\nread_capacity = {}", table.read_capacity)?;
-    writeln!(out, "write_capacity = {}", table.write_capacity)?;
+    writeln!(out, "\n[system.table]")?;
+    if table.on_demand {
+        writeln!(
+            out,
+            "# on demand: at most {} reads and {} writes a second",
+            table.read_capacity, table.write_capacity
+        )?;
+    } else {
+        writeln!(out, "read_capacity = {}\nwrite_capacity = {}", table.read_capacity, table.write_capacity)?;
+    }
     match table.dax_ttl_us {
         Some(us) => writeln!(out, "cache = \"dax\"\ncache_ttl = \"{}\"", show_duration(us)),
         None => writeln!(out, "cache = \"none\""),

@@ -143,9 +143,9 @@ pub struct RawFunction {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawTable {
-    /// Read capacity units per second.
+    /// Read capacity units per second. Without this and `write_capacity`, capacity is on demand.
     pub read_capacity: Option<Whole>,
-    /// Write capacity units per second.
+    /// Write capacity units per second. Without this and `read_capacity`, capacity is on demand.
     pub write_capacity: Option<Whole>,
     /// What stands before it; `none` unless given.
     pub cache: Option<Cache>,

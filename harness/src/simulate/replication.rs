@@ -171,7 +171,12 @@ impl Replication {
             let remains = world.timeline.remains_ppm(at_us, Service::TableWrites, Some(index));
             region.capacity.set_rate(at_us, self.write_capacity * u64::from(remains) / 1_000_000);
         }
-        let wait_us = region.capacity.wait_us(at_us, rows).min(CAPACITY_WAIT_US_MAX);
+        let wait_us = region.capacity.wait_us(at_us, rows);
+        if wait_us == u64::MAX {
+            self.answer(at_us, index, Input::Refused);
+            return;
+        }
+        let wait_us = wait_us.min(CAPACITY_WAIT_US_MAX);
         region.capacity.reserve(rows);
         let delay_us = if self.calm { 0 } else { 2 * world.timeline.delay_us(at_us, index) };
         region.writing = Some(upto);

@@ -53,8 +53,11 @@ impl Tables {
         let needed = u64::from(system.table.read_capacity) * u64::from(table.partition_write)
             + u64::from(system.table.write_capacity) * u64::from(table.partition_read);
         let partitions = needed.div_ceil(u64::from(table.partition_read) * u64::from(table.partition_write)).max(1);
-        let partition_half_units =
-            if table.adaptive { 2 * u64::from(table.partition_read) } else { half_units.div_ceil(partitions) };
+        let partition_half_units = if table.adaptive || system.table.on_demand {
+            2 * u64::from(table.partition_read)
+        } else {
+            half_units.div_ceil(partitions)
+        };
         let burst_s = u64::from(table.burst_s);
         let cache = if system.table.dax_ttl_us.is_some() { subjects } else { 0 };
         let region = |_: &String| Region {

@@ -175,11 +175,17 @@ fn table(section: &Section<'_>, raw: &RawSystem, model: &Model) -> Table {
     if ttl_us.is_some() && !dax {
         section.key("cache_ttl").say("system.table.cache_ttl needs cache = \"dax\"");
     }
+    let on_demand = raw.read_capacity.is_none() && raw.write_capacity.is_none();
+    let (read, write) = if on_demand {
+        (model.table.on_demand_read, model.table.on_demand_write)
+    } else {
+        (model.table.read_capacity, model.table.write_capacity)
+    };
+    let units = |key, leaf| section.whole_u32(key, leaf, 1, "units per second");
     Table {
-        read_capacity: (section.whole_u32("read_capacity", raw.read_capacity.leaf(), 1, "units per second"))
-            .unwrap_or(model.table.read_capacity),
-        write_capacity: (section.whole_u32("write_capacity", raw.write_capacity.leaf(), 1, "units per second"))
-            .unwrap_or(model.table.write_capacity),
+        on_demand,
+        read_capacity: units("read_capacity", raw.read_capacity.leaf()).unwrap_or(read),
+        write_capacity: units("write_capacity", raw.write_capacity.leaf()).unwrap_or(write),
         dax_ttl_us: dax.then(|| ttl_us.unwrap_or(model.dax.ttl_us)),
     }
 }
