@@ -71,8 +71,8 @@ fn watching_a_run_does_not_change_it() {
     let mut watching = Watching { wanted: Some(2), ..Watching::default() };
     let watched = simulate::run(&scenario, &mut watching).expect("nobody stops the run");
     assert_eq!(seen(&plain), seen(&watched));
-    assert_eq!(watching.blocks.len() as u64, plain.requests.div_ceil(simulate::BLOCK as u64).max(1) - 1);
-    assert_eq!(watching.lines.len() as u64, simulate::BLOCK as u64);
+    assert_eq!(watching.blocks.len() as u64, plain.requests.div_ceil(simulate::BLOCK).max(1) - 1);
+    assert_eq!(watching.lines.len() as u64, simulate::BLOCK);
 }
 
 /// Draws scenarios.

@@ -237,7 +237,9 @@ fn aggregate(text: &str, word: &str) -> Result<Aggregate, String> {
 }
 
 fn bound(unit: Unit, text: &str) -> Result<f64, String> {
-    let number = |text: &str| text.parse::<f64>().ok().filter(|x| x.is_finite());
+    // As everywhere in TOML, underscores may stand between digits.
+    let plain = |text: &str| text.split('_').all(|part| !part.is_empty()).then(|| text.replace('_', ""));
+    let number = |text: &str| plain(text)?.parse::<f64>().ok().filter(|x| x.is_finite());
     let (bound, expected) = match unit {
         Unit::Time => (parse_duration(text).map(|us| us as f64), "a duration such as 60ms"),
         Unit::Share => (

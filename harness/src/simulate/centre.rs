@@ -84,6 +84,11 @@ impl Centre {
         self.start_us + us.saturating_sub(self.start_us).div_ceil(self.poll_us) * self.poll_us
     }
 
+    /// The last record of a shard that the aggregator has taken in.
+    pub(super) fn position(&self, shard: u16) -> u64 {
+        self.core.position(shard)
+    }
+
     /// Reads one shard at `now_us`. Returns when to read it again; `None` if it holds nothing more.
     pub(super) fn poll(&mut self, now_us: u64, shard: u16, world: &mut World<'_>) -> Option<u64> {
         if now_us < self.last_us {

@@ -384,5 +384,16 @@ impl Stages {
         if let Some(next_us) = next_us {
             self.queue.push(next_us.max(at_us + 1), Event::Poll(shard));
         }
+        // An aggregator that has just started anew reads every shard again from its checkpoint.
+        for other in 0..self.polling.len() {
+            let position = self.centre.position(other as u16);
+            if !self.polling[other]
+                && let Some(available_us) = self.stream.next_available_us(other, position)
+            {
+                self.polling[other] = true;
+                let poll_us = self.centre.poll_at_or_after(available_us.max(at_us + 1));
+                self.queue.push(poll_us, Event::Poll(other as u16));
+            }
+        }
     }
 }
