@@ -1,6 +1,11 @@
 //! Compares simulation engines on one workload, in interleaved rounds: `cargo bench --bench engines [-- ROUNDS]`.
 //!
 //! Not here: a criterion bench. What counts is the ratio within a round, in CPU time of the thread.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the engines we compare with use the platform's functions, as they would anywhere"
+)]
 #![allow(missing_docs)]
 
 #[path = "engines/heap.rs"]

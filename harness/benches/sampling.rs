@@ -1,6 +1,7 @@
 //! What one draw costs, ours against rand_distr, and what one arrival costs.
 //!
 //! Not here: whole engines.
+#![allow(clippy::disallowed_methods, reason = "what we compare with uses the platform's functions")]
 #![allow(missing_docs, dead_code)]
 
 #[path = "engines/setting.rs"]

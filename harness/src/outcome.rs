@@ -13,10 +13,10 @@ pub struct Outcome {
     pub requests: u64,
     /// Simulated time from the first instant until everything was drained, microseconds.
     pub simulated_us: u64,
-    /// Events of the pipeline and of the timeline that were processed.
+    /// Events of the pipeline that were processed: batches delivered, shards read.
     pub events: u64,
-    /// Digest of every decision, 16 hexadecimal digits.
+    /// Digest of every request and what became of it.
     pub digest: u64,
-    /// Labels of the subjects are `population#member`; number of subjects.
+    /// Number of subjects, over all populations.
     pub subjects: u64,
 }

@@ -37,7 +37,7 @@ const REGIONS_CONVERGE: usize = invariants::index("L-02");
 
 const NO_WATCH: u32 = u32::MAX;
 const OVERRUNS_MAX: usize = 10;
-/// From this decision on, the age of a view is measured for every sixteenth decision, which then stands for sixteen: looking
+/// From this decision on, the age of a view is measured for one decision in sixteen, which then stands for sixteen: looking
 /// it up is dearer than the decision itself.
 const SAMPLED_FROM: u64 = 1 << 20;
 const SAMPLED_EVERY: u64 = 16;
@@ -240,10 +240,12 @@ impl Ledger {
         let (truth, cost, quota) = (account.admitted, u64::from(request.cost), decision.quota);
         let state = &mut self.regions[region];
         let weight = if self.decisions < SAMPLED_FROM { 1 } else { SAMPLED_EVERY };
+        // Scrambled, so that no caller who comes in every sixteenth place is always or never the one.
+        let lot = self.decisions.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let mut staleness_us = 0;
         if decision.view >= truth {
             state.fresh += 1;
-        } else if self.decisions.is_multiple_of(weight) {
+        } else if lot.is_multiple_of(weight) {
             staleness_us = account.pending.age_us(decision.view, now);
             state.staleness.record_n(staleness_us, weight as u32);
         }

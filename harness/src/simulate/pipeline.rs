@@ -224,28 +224,15 @@ impl Pipeline {
             Event::Put(batch) => stages.put(at_us, batch, now, timeline),
             Event::Poll(shard) => stages.poll(at_us, shard, rows, timeline, ledger),
         }
+        ledger.balance(Timestamp(at_us), stages.transport());
     }
 
-    /// Brings all regions up to `now_us` and checks the balance.
+    /// Brings all regions up to `now_us`.
     pub(super) fn settle(&mut self, now_us: u64, timeline: &Timeline, ledger: &mut Ledger) {
         for region in 0..self.rows.horizons.len() {
             self.catch_up(now_us, region, timeline, ledger);
         }
         self.rows.look_round();
-        let transport = self.transport(ledger);
-        ledger.balance(Timestamp(now_us), transport);
-    }
-
-    fn transport(&self, ledger: &Ledger) -> Transport {
-        match &self.kind {
-            Kind::Stages(stages) => Transport {
-                in_logs: stages.logs.in_flight(),
-                in_stream: stages.stream.unread(),
-                read: stages.stream.read(),
-                skipped: stages.skipped + stages.stream.expired(),
-            },
-            Kind::FixedLag { .. } => Transport { read: ledger.events(), ..Transport::default() },
-        }
     }
 
     /// Runs the pipeline until nothing is on its way, from `now_us`; returns when that was.
@@ -338,6 +325,16 @@ impl Pipeline {
 }
 
 impl Stages {
+    /// Where every event is that the edges have emitted.
+    fn transport(&self) -> Transport {
+        Transport {
+            in_logs: self.logs.in_flight(),
+            in_stream: self.stream.unread(),
+            read: self.stream.read(),
+            skipped: self.skipped + self.stream.expired(),
+        }
+    }
+
     fn deliver(&mut self, at_us: u64, id: u32, now: &Now, timeline: &Timeline) {
         let region = self.logs.batch(id).region;
         // Source: CloudWatch Logs user guide: delivery is retried while the destination is out of reach or throttles.
