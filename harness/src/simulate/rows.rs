@@ -171,6 +171,10 @@ impl Rows {
             let of = |(region, &epoch): (usize, &u16)| (epoch, row.count.of(Origin { region: region as u16, epoch }));
             let components = Some(self.epochs.iter().enumerate().map(of).collect());
             row.versions.push_back(Version { stamp, total: after, components });
+        } else if before > 0 && row.stamp <= self.lowest {
+            // Every region shows what is now replaced, so that nothing older is needed.
+            row.versions.clear();
+            row.floor = before;
         } else if before > 0 {
             row.versions.push_back(Version { stamp: row.stamp, total: before, components: None });
         }
