@@ -226,6 +226,9 @@ impl<'a> Simulation<'a> {
             touched ^= self.ledger.prefetch(arrival.subject) ^ self.pipeline.prefetch(arrival.subject);
             touched ^= self.edges.prefetch(arrival.subject, usize::from(arrival.country));
         }
+        for arrival in block.iter() {
+            touched ^= self.ledger.prefetch_pending(arrival.subject);
+        }
         self.touched ^= std::hint::black_box(touched);
     }
 

@@ -189,6 +189,13 @@ impl Ledger {
         self.accounts[subject.index()].admitted
     }
 
+    /// Brings close what an account that is close already points to. Changes nothing.
+    #[inline]
+    #[must_use]
+    pub fn prefetch_pending(&self, subject: SubjectId) -> u64 {
+        self.accounts[subject.index()].pending.prefetch()
+    }
+
     /// Cost truly admitted so far, over all subjects.
     #[must_use]
     pub fn admitted(&self) -> u64 {

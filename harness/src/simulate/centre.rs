@@ -5,7 +5,7 @@
 
 use georush_core::{
     Timestamp,
-    aggregator::{Aggregator, Effect, Gaps, Input},
+    aggregator::{Aggregator, Effect, Gaps, Input, Update},
 };
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
@@ -135,16 +135,7 @@ impl Centre {
     /// Commits the updates one row after the other, until done or dead; if it died, when it is up again.
     fn write(&mut self, now_us: u64, world: &mut World<'_>) -> Option<u64> {
         let effects = std::mem::take(&mut self.outbox);
-        // Rows do not depend on each other: loads overlap here; one after the other, each would wait for memory.
-        let touch = |touched, effect: &Effect| match effect {
-            Effect::Update(update) => {
-                touched
-                    ^ world.rows.prefetch_write(update.subject, update.origin)
-                    ^ world.ledger.prefetch(update.subject)
-            }
-            Effect::Checkpoint { .. } => touched,
-        };
-        std::hint::black_box(effects.iter().fold(0, touch));
+        prefetch(&effects, world);
         let mut stop = world.timeline.next_stop(Node::Aggregator, now_us);
         let mut at_us = now_us;
         let mut died_until_us = None;
@@ -211,6 +202,23 @@ impl Centre {
     pub(super) fn missing(&self) -> u64 {
         self.core.gaps().missing()
     }
+}
+
+/// Brings close what the updates will touch. Rows do not depend on each other: loads overlap here, first those of the rows,
+/// then those of what the rows point to; one row after the other, each would wait for memory.
+fn prefetch(effects: &[Effect], World { rows, ledger, .. }: &World<'_>) {
+    let mut touched = 0;
+    for effect in effects {
+        if let Effect::Update(Update { subject, .. }) = *effect {
+            touched ^= rows.prefetch_write(subject) ^ ledger.prefetch(subject);
+        }
+    }
+    for effect in effects {
+        if let Effect::Update(Update { subject, origin, .. }) = *effect {
+            touched ^= rows.prefetch_history(subject, origin) ^ ledger.prefetch_pending(subject);
+        }
+    }
+    std::hint::black_box(touched);
 }
 
 /// Adjacent updates of the same row are one write.

@@ -91,11 +91,18 @@ impl Rows {
         self.rows[subject.index()].stamp
     }
 
-    /// Brings close what a write to this row will touch, ahead of it. Changes nothing.
+    /// Brings a row close, ahead of a write to it. Changes nothing.
     #[inline]
-    pub(super) fn prefetch_write(&self, subject: SubjectId, origin: Origin) -> u64 {
+    pub(super) fn prefetch_write(&self, subject: SubjectId) -> u64 {
         let row = &self.rows[subject.index()];
-        row.count.of(origin) ^ row.stamp
+        row.stamp ^ row.count.total()
+    }
+
+    /// Brings close what a row that is close already points to, ahead of a write. Changes nothing.
+    #[inline]
+    pub(super) fn prefetch_history(&self, subject: SubjectId, origin: Origin) -> u64 {
+        let row = &self.rows[subject.index()];
+        row.count.of(origin) ^ row.versions.front().map_or(0, |v| v.stamp) ^ row.versions.back().map_or(0, |v| v.stamp)
     }
 
     /// Finds out which versions every region holds; returns the newest of them.
@@ -159,6 +166,10 @@ impl Rows {
             let of = |(region, &epoch): (usize, &u16)| (epoch, row.count.of(Origin { region: region as u16, epoch }));
             let components = Some(self.epochs.iter().enumerate().map(of).collect());
             row.versions.push_back(Version { stamp, total: after, components });
+        } else if before > 0 && row.stamp <= self.lowest {
+            // Every region shows what is now replaced, so that nothing older is needed.
+            row.versions.clear();
+            row.floor = before;
         } else if before > 0 {
             row.versions.push_back(Version { stamp: row.stamp, total: before, components: None });
         }

@@ -7,6 +7,8 @@ mod alias;
 mod gamma;
 mod normal;
 
+use std::sync::LazyLock;
+
 pub use alias::Alias;
 
 use normal::{normal_cdf, probit};
@@ -19,6 +21,15 @@ const TAIL: usize = 256;
 const POINTS: usize = BODY + TAIL + 1;
 /// Draws never fall outside these quantiles.
 const OUTERMOST: f64 = 1e-6;
+
+/// First distance at which the quantile of a mixture is sought from the one before, as a logarithm.
+const FIRST_STEP: f64 = 1.0 / 128.0;
+/// Enough to halve the longest distance down to 1e-11.
+const BISECTIONS_MAX: u32 = 40;
+
+/// The normal quantile at each boundary: every table needs them, and they take long to work out.
+static NORMAL_POINTS: LazyLock<[f64; POINTS]> =
+    LazyLock::new(|| std::array::from_fn(|point| probit(quantile_of(point))));
 
 /// Probability below a boundary.
 fn quantile_of(point: usize) -> f64 {
@@ -51,7 +62,7 @@ impl Quantiles {
     #[must_use]
     pub fn from_points(points: &[(f64, f64)]) -> Self {
         let curve = Curve::new(points);
-        Self::from_logarithms(|quantile| curve.log_at(probit(quantile)))
+        Self::from_logarithms(|point| curve.log_at(NORMAL_POINTS[point]))
     }
 
     /// With these weights (of any sum) from one or another.
@@ -64,10 +75,20 @@ impl Quantiles {
             components.iter().map(|&(weight, points)| (weight, Curve::new(points))).collect();
         let total: f64 = curves.iter().map(|(weight, _)| weight).sum();
         let below = |log: f64| curves.iter().map(|(weight, curve)| weight * curve.cdf(log)).sum::<f64>() / total;
-        let mut low = 0.0;
-        Self::from_logarithms(|quantile| {
-            let mut high = libm::log(f64::from(u32::MAX));
-            for _ in 0..40 {
+        let most = libm::log(f64::from(u32::MAX));
+        let mut low: f64 = 0.0;
+        Self::from_logarithms(|point| {
+            let quantile = quantile_of(point);
+            // Points lie close together: the next one is sought near the last one, further away with each step.
+            let (mut high, mut step) = (low, FIRST_STEP);
+            while high < most && below(high) < quantile {
+                (low, high, step) = (high, (high + step).min(most), 2.0 * step);
+            }
+            // Bisection ends where it cannot change the microsecond; a root on the border of two never gets there.
+            for _ in 0..BISECTIONS_MAX {
+                if microseconds(low) == microseconds(high) {
+                    break;
+                }
                 let middle = 0.5 * (low + high);
                 if below(middle) < quantile { low = middle } else { high = middle }
             }
@@ -99,16 +120,21 @@ impl Quantiles {
         mean(|point| f64::from(self.points_us[point]))
     }
 
-    fn from_logarithms(mut log_at: impl FnMut(f64) -> f64) -> Self {
+    /// From ln(microseconds) by number of the boundary.
+    fn from_logarithms(mut log_at: impl FnMut(usize) -> f64) -> Self {
         let mut points_us = Box::new([0; POINTS]);
         let mut least = 1;
         for (point, value_us) in points_us.iter_mut().enumerate() {
-            // The conversion saturates.
-            least = (libm::exp(log_at(quantile_of(point))) + 0.5).max(f64::from(least)) as u32;
+            least = microseconds(log_at(point)).max(least);
             *value_us = least;
         }
         Self { points_us }
     }
+}
+
+/// The nearest whole number of microseconds, saturating.
+fn microseconds(log: f64) -> u32 {
+    (libm::exp(log) + 0.5) as u32
 }
 
 fn mean(value: impl Fn(usize) -> f64) -> f64 {
