@@ -2,6 +2,7 @@
 //!
 //! Not here: latency. What it may not do is influence the run.
 
+pub mod closing;
 pub mod invariants;
 pub mod ledger;
 mod pending;

@@ -1,6 +1,6 @@
 //! The system in virtual time: deterministic, as fast as the machine allows.
 //!
-//! Not here: what happens to a request (see [`edge`]) or a usage event ([`pipeline`]); this is the loop that takes whatever
+//! Not here: what happens to a request (see `edge`) or a usage event (`pipeline`); this is the loop that takes whatever
 //! comes next. Arrivals come from sorted streams and never enter a queue; a reply is recorded, not scheduled. Arrivals
 //! are taken at the moment they reach the edge; the time before and after that is added to their latency.
 
@@ -30,7 +30,7 @@ pub use trace::BLOCK;
 
 use crate::{
     measure::{Measure, series::Point},
-    oracle::ledger::{End, Ledger},
+    oracle::{closing::End, ledger::Ledger},
     outcome::Outcome,
     scenario::{Scenario, Tags},
     workload::{self, Arrival, Stream},
