@@ -101,6 +101,8 @@ struct CheckArgs {
     /// Print errors only.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    changes: Changes,
 }
 
 #[derive(Debug, Args)]

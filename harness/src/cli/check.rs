@@ -9,7 +9,7 @@ use georush::scenario;
 pub(super) fn check(args: &CheckArgs) -> Result<u8, Stop> {
     let mut errors = Vec::new();
     for (index, file) in args.files.iter().enumerate() {
-        match scenario::load(file, &[], None) {
+        match scenario::load(file, &args.changes.set, args.changes.seed) {
             Err(wrong) => errors.push(wrong.to_string()),
             Ok(_) if args.quiet => {}
             Ok(scenario) => {
