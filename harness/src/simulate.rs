@@ -39,7 +39,7 @@ use edge::{Edges, Moment};
 use network::Network;
 use pipeline::Pipeline;
 use seed::Seed;
-use timeline::{Moment as Once, Now, Timeline};
+use timeline::{Now, Once, Timeline};
 use trace::Trace;
 
 /// Watches a run. Nothing it does can change the outcome, except by stopping it.
@@ -240,7 +240,7 @@ impl<'a> Simulation<'a> {
             self.boundary += 1;
             self.now = self.timeline.now(at_us);
             self.edges.change(at_us, &self.now, &self.timeline);
-            for once in self.timeline.moments(at_us) {
+            for once in self.timeline.once(at_us) {
                 if let Once::EdgeKilled(region) = once {
                     self.ledger.edge_restarted(region);
                 }

@@ -17,7 +17,7 @@ use super::{
     pipeline::Pipeline,
     seed::Seed,
     table::{Read, Tables},
-    timeline::{Moment as Once, Now, Timeline},
+    timeline::{Now, Once, Timeline},
 };
 use crate::{
     measure::{Component, Parts, Sample},
@@ -104,7 +104,7 @@ impl Edges {
             self.function.throttle(region, now.function_ppm[region]);
             self.tables.throttle(at_us, region, now.reads_ppm[region]);
         }
-        for once in timeline.moments(at_us) {
+        for once in timeline.once(at_us) {
             match once {
                 Once::ColdFlush(Some(region)) => self.function.flush(region),
                 Once::ColdFlush(None) => (0..self.edges.len()).for_each(|region| self.function.flush(region)),

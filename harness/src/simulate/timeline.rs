@@ -56,7 +56,7 @@ pub(super) struct Timeline {
 
 /// What a one-off fault does when its moment comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum Once {
     /// Warm environments of these regions are gone (`None`: of all).
     ColdFlush(Option<usize>),
     /// The edge of a region dies; its next life has a new epoch.
@@ -75,7 +75,7 @@ impl Timeline {
         }
     }
 
-    /// Every instant at which [`Self::now`] changes or a [`Moment`] comes, sorted.
+    /// Every instant at which [`Self::now`] changes or a [`Once`] comes, sorted.
     pub(super) fn boundaries(&self) -> Vec<u64> {
         let mut all = Vec::new();
         for (span, action) in &self.faults {
@@ -118,14 +118,14 @@ impl Timeline {
     }
 
     /// What happens once at exactly `now_us`.
-    pub(super) fn moments(&self, now_us: u64) -> Vec<Moment> {
-        let moment = |(span, action): &(Span, FaultAction)| match action {
+    pub(super) fn once(&self, now_us: u64) -> Vec<Once> {
+        let once = |(span, action): &(Span, FaultAction)| match action {
             _ if span.at_us != now_us => None,
-            FaultAction::ColdFlush { region } => Some(Moment::ColdFlush(*region)),
-            FaultAction::Kill { node: Node::Edge(region) } => Some(Moment::EdgeKilled(*region)),
+            FaultAction::ColdFlush { region } => Some(Once::ColdFlush(*region)),
+            FaultAction::Kill { node: Node::Edge(region) } => Some(Once::EdgeKilled(*region)),
             _ => None,
         };
-        self.faults.iter().filter_map(moment).collect()
+        self.faults.iter().filter_map(once).collect()
     }
 
     /// When `now_us` is, relative to the faults.
@@ -244,7 +244,7 @@ impl Now {
                     self.duplicates_ppm[index] = self.duplicates_ppm[index].max(*ppm);
                 }
                 FaultAction::DnsStale { ppm } => self.stale_dns_ppm = self.stale_dns_ppm.max(*ppm),
-                // The pipeline asks for these itself; one-off faults are moments.
+                // The pipeline asks for these itself; one-off faults happen once.
                 FaultAction::Reroute { .. }
                 | FaultAction::Duplicate { .. }
                 | FaultAction::Throttle { .. }

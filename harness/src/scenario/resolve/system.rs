@@ -13,6 +13,7 @@ use super::super::{
     error::suggestion,
     leaf::{Field, Leaf, OrTable},
     raw::{RawPipeline, RawScenario, RawSystem},
+    units::show_duration,
 };
 use crate::facts::{self, Model};
 
@@ -198,9 +199,17 @@ fn pipeline(section: &Section<'_>, raw: &RawPipeline, regions: &[String], model:
     }
     section.only(&["model", "shards", "poll", "checkpoint_every"], "model \"stages\"");
     let shards = section.whole("shards", raw.shards.leaf(), (1, 10_000), "a number of shards");
+    let poll_us = section.length("poll", raw.poll.leaf());
+    let reads = u64::from(model.stream.reads_per_second);
+    if poll_us.is_some_and(|us| us * reads < 1_000_000) {
+        section.key("poll").wrong(format_args!(
+            "at least {}: a shard is read {reads} times a second at most",
+            show_duration(1_000_000 / reads)
+        ));
+    }
     Pipeline::Stages(Stages {
         shards: shards.and_then(|n| u16::try_from(n).ok()).unwrap_or(model.stream.shards),
-        poll_us: section.length("poll", raw.poll.leaf()).unwrap_or(model.stream.poll_us),
+        poll_us: poll_us.unwrap_or(model.stream.poll_us),
         checkpoint_every_us: (section.duration("checkpoint_every", raw.checkpoint_every.leaf()))
             .unwrap_or(model.stream.checkpoint_every_us),
     })
