@@ -16,8 +16,10 @@ const ENVIRONMENT_BITS: u32 = 19;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Environment {
-    /// When it goes if nothing calls it, microseconds.
-    idle_until_us: u64,
+    /// How long it waits for a call before it goes, microseconds.
+    idle_life_us: u64,
+    /// When it was last done.
+    idle_since_us: u64,
     /// When it goes whatever happens.
     retires_us: u64,
 }
@@ -85,19 +87,19 @@ impl Function {
     /// An environment for a request at `now_us`, or why there is none.
     #[inline]
     pub(super) fn acquire(&mut self, now_us: u64, region: usize) -> Result<Slot, Cause> {
-        let Self { regions, random, idle_life_us, start_us, .. } = self;
+        let Self { regions, start_us, .. } = self;
         let state = &mut regions[region];
         let ended = (now_us - *start_us + 1) << ENVIRONMENT_BITS;
         while let Some(deadline) = state.busy.peek().filter(|&deadline| deadline < ended) {
             state.busy.pop();
             let end_us = *start_us + (deadline >> ENVIRONMENT_BITS);
             let environment = (deadline & ((1 << ENVIRONMENT_BITS) - 1)) as u32;
-            state.environments[environment as usize].idle_until_us = end_us + between(*idle_life_us, random.next_u32());
+            state.environments[environment as usize].idle_since_us = end_us;
             state.idle.push(environment);
         }
         while let Some(environment) = state.idle.pop() {
-            let Environment { idle_until_us, retires_us } = state.environments[environment as usize];
-            if idle_until_us.min(retires_us) > now_us {
+            let Environment { idle_life_us, idle_since_us, retires_us } = state.environments[environment as usize];
+            if (idle_since_us + idle_life_us).min(retires_us) > now_us {
                 if state.busy.len() >= state.concurrency {
                     state.idle.push(environment);
                     return Err(Cause::ConcurrencyLimit);
@@ -123,8 +125,11 @@ impl Function {
             state.environments.push(Environment::default());
             state.environments.len() as u32 - 1
         });
-        let retires_us = now_us + between(self.max_life_us, self.random.next_u32());
-        state.environments[environment as usize].retires_us = retires_us;
+        state.environments[environment as usize] = Environment {
+            idle_life_us: between(self.idle_life_us, self.random.next_u32()),
+            idle_since_us: now_us,
+            retires_us: now_us + between(self.max_life_us, self.random.next_u32()),
+        };
         Ok(Slot { environment, cold_us: self.cold.draw(self.random.next_u32()).max(1) })
     }
 

@@ -15,13 +15,14 @@ use georush_core::{
 };
 
 /// One version of a row's usage group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Version {
     stamp: u64,
     total: u64,
-    /// Component of each region's newest epoch, where edges compare with their own.
-    components: Option<Box<[(u16, u64)]>>,
 }
+
+/// Component of each region's newest epoch, with that epoch.
+type Components = Box<[(u16, u64)]>;
 
 /// One subject's row. What a read needs comes first: most regions show the newest version.
 #[derive(Debug, Clone)]
@@ -35,6 +36,9 @@ struct Row {
     floor: u64,
     /// Older versions that some region shows or may come to show; the newest too where components are kept.
     versions: VecDeque<Version>,
+    /// The components of each of `versions`, where edges compare them with their own.
+    #[allow(clippy::box_collection, reason = "eight bytes in a row of two cache lines; most runs have none")]
+    components: Option<Box<VecDeque<Components>>>,
     count: Count,
 }
 
@@ -62,7 +66,6 @@ pub(super) struct Rows {
     lowest: u64,
     /// Newest epoch of each region's origin that has been counted.
     epochs: Vec<u16>,
-    keep_components: bool,
 }
 
 impl Rows {
@@ -73,6 +76,7 @@ impl Rows {
             total: 0,
             floor: 0,
             versions: VecDeque::new(),
+            components: keep_components.then(Box::default),
             count: Count::default(),
         };
         Self {
@@ -81,7 +85,6 @@ impl Rows {
             horizons: vec![0; regions],
             lowest: 0,
             epochs: vec![0; regions],
-            keep_components,
         }
     }
 
@@ -116,14 +119,14 @@ impl Rows {
     pub(super) fn read(&self, subject: SubjectId, region: usize, origin: Origin) -> UsageGroup {
         let row = &self.rows[subject.index()];
         let horizon = self.horizons[region];
-        let (stamp, total, own) = if row.stamp <= horizon && !self.keep_components {
+        let (stamp, total, own) = if row.stamp <= horizon && row.components.is_none() {
             (row.stamp, row.total, 0)
         } else {
             match row.versions.partition_point(|v| v.stamp <= horizon).checked_sub(1) {
                 Some(index) => {
-                    let version = &row.versions[index];
-                    let components = version.components.as_ref().map(|c| c[region]);
-                    (version.stamp, version.total, components.filter(|c| c.0 == origin.epoch).map_or(0, |c| c.1))
+                    let Version { stamp, total } = row.versions[index];
+                    let component = row.components.as_ref().map(|c| c[index][region]);
+                    (stamp, total, component.filter(|c| c.0 == origin.epoch).map_or(0, |c| c.1))
                 }
                 None => (0, row.floor, 0),
             }
@@ -148,6 +151,7 @@ impl Rows {
             }
             row.count.clear();
             row.versions.clear();
+            row.components.iter_mut().for_each(|c| c.clear());
             (row.window, row.total, row.floor) = (window, 0, 0);
         } else if window < row.window {
             return self.write_closed(updates, previous, settled);
@@ -162,16 +166,16 @@ impl Rows {
         if after == before {
             return Written { before, after, previous, floor: 0 };
         }
-        if self.keep_components {
+        if let Some(components) = &mut row.components {
             let of = |(region, &epoch): (usize, &u16)| (epoch, row.count.of(Origin { region: region as u16, epoch }));
-            let components = Some(self.epochs.iter().enumerate().map(of).collect());
-            row.versions.push_back(Version { stamp, total: after, components });
+            components.push_back(self.epochs.iter().enumerate().map(of).collect());
+            row.versions.push_back(Version { stamp, total: after });
         } else if before > 0 && row.stamp <= self.lowest {
             // Every region shows what is now replaced, so that nothing older is needed.
             row.versions.clear();
             row.floor = before;
         } else if before > 0 {
-            row.versions.push_back(Version { stamp: row.stamp, total: before, components: None });
+            row.versions.push_back(Version { stamp: row.stamp, total: before });
         }
         (row.stamp, row.total) = (stamp, after);
         self.prune(subject);
@@ -208,10 +212,11 @@ impl Rows {
     /// Forgets versions that no region shows any more.
     fn prune(&mut self, subject: SubjectId) {
         let row = &mut self.rows[subject.index()];
-        if self.keep_components {
+        if let Some(components) = &mut row.components {
             // A region compares its own component too: the version that it shows must stay.
             while row.versions.get(1).is_some_and(|v| v.stamp <= self.lowest) {
                 row.versions.pop_front();
+                components.pop_front();
             }
             row.floor = row.versions.front().filter(|v| v.stamp <= self.lowest).map_or(row.floor, |v| v.total);
             return;
