@@ -64,8 +64,6 @@ pub struct Dns {
     pub lookup_cached: Points,
     /// Time of a lookup that Route 53 answers.
     pub lookup_uncached: Points,
-    /// Time until a changed record is served everywhere, microseconds, at most.
-    pub change_propagation_us: u64,
 }
 
 /// API Gateway.
