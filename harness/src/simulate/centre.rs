@@ -5,7 +5,7 @@
 
 use georush_core::{
     Timestamp,
-    aggregator::{Aggregator, Effect, Gaps, Input, Update},
+    aggregator::{Aggregation, Aggregator, Effect, Gaps, Input, Update},
 };
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
@@ -42,7 +42,8 @@ pub(super) struct Centre {
     start_us: u64,
     poll_us: u64,
     records_max: u32,
-    scenario: (georush_core::aggregator::Aggregation, u64),
+    /// How to aggregate, and how often to store a checkpoint, microseconds.
+    settings: (Aggregation, u64),
     put: Quantiles,
     random: Xoshiro256PlusPlus,
     outbox: Vec<Effect>,
@@ -71,7 +72,7 @@ impl Centre {
             start_us: scenario.start.0,
             poll_us: stages.poll_us,
             records_max: model.stream.records_max,
-            scenario: settings,
+            settings,
             put: Quantiles::from_points(&model.central.put),
             random: seed.stream("central"),
             outbox: Vec::new(),
@@ -190,7 +191,7 @@ impl Centre {
     /// A new life begins at the checkpoints; before `at_us` nobody reads any shard.
     fn restart(&mut self, at_us: u64) {
         self.last_us = at_us;
-        self.core = start(Timestamp(at_us), self.scenario, &self.stored);
+        self.core = start(Timestamp(at_us), self.settings, &self.stored);
     }
 
     /// Writes to the central table.
@@ -226,6 +227,6 @@ fn same_row(a: &Effect, b: &Effect) -> bool {
     matches!((a, b), (Effect::Update(a), Effect::Update(b)) if a.subject == b.subject && a.window == b.window)
 }
 
-fn start(now: Timestamp, settings: (georush_core::aggregator::Aggregation, u64), stored: &Stored) -> Aggregator {
+fn start(now: Timestamp, settings: (Aggregation, u64), stored: &Stored) -> Aggregator {
     Aggregator::new(now, settings.0, settings.1, &stored.checkpoints, stored.gaps.clone())
 }

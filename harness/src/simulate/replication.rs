@@ -42,8 +42,6 @@ pub(super) struct Replication {
     outbox: Vec<Effect>,
     advances: u64,
     throttled: bool,
-    /// Nothing ever goes wrong, so that nobody needs to ask.
-    calm: bool,
 }
 
 /// What replicators read and write.
@@ -85,7 +83,6 @@ impl Replication {
             outbox: Vec::new(),
             advances: 0,
             throttled: timeline.throttles(Service::TableWrites),
-            calm: timeline.is_empty(),
         }
     }
 
@@ -108,13 +105,6 @@ impl Replication {
         let region = &mut self.regions[index];
         let at_us = region.next_us;
         let since_us = std::mem::replace(&mut region.last_us, at_us);
-        if self.calm {
-            match region.writing.take() {
-                None => self.poll(now_us, at_us, index, world),
-                Some(upto) => self.arrive(at_us, index, upto, world),
-            }
-            return;
-        }
         if let Some(until_us) = world.timeline.killed_until(Node::Replicator(index), since_us, at_us) {
             // A new life begins where the last acknowledged write ended.
             region.core = Replicator::new(self.pace, region.core.cursor());
@@ -133,9 +123,7 @@ impl Replication {
 
     fn poll(&mut self, now_us: u64, at_us: u64, index: usize, world: &mut World<'_>) {
         let region = &mut self.regions[index];
-        if !self.calm
-            && let Some(until_us) = world.timeline.replication_paused_until(at_us, index)
-        {
+        if let Some(until_us) = world.timeline.replication_paused_until(at_us, index) {
             region.next_us = until_us;
             return;
         }
@@ -161,7 +149,7 @@ impl Replication {
 
     /// Sends a write on its way. The SDK retries throttled puts until they pass, so capacity only costs time.
     fn write(&mut self, at_us: u64, index: usize, (after, upto): (u64, u64), put_us: u64, world: &World<'_>) {
-        if !self.calm && world.timeline.link_down_until(at_us, index).is_some() {
+        if world.timeline.link_down_until(at_us, index).is_some() {
             self.answer(at_us, index, Input::Refused);
             return;
         }
@@ -178,7 +166,7 @@ impl Replication {
         }
         let wait_us = wait_us.min(CAPACITY_WAIT_US_MAX);
         region.capacity.reserve(rows);
-        let delay_us = if self.calm { 0 } else { 2 * world.timeline.delay_us(at_us, index) };
+        let delay_us = 2 * world.timeline.delay_us(at_us, index);
         region.writing = Some(upto);
         region.next_us = at_us + self.round_trips_us[index] + put_us + delay_us + wait_us;
     }

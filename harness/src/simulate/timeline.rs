@@ -139,6 +139,7 @@ impl Timeline {
         }
     }
 
+    #[inline]
     fn until(&self, now_us: u64, is: impl Fn(&FaultAction) -> bool) -> Option<u64> {
         self.faults
             .iter()
@@ -148,6 +149,7 @@ impl Timeline {
     }
 
     /// Until when nothing passes between `region` and the centre; `None` if it does pass.
+    #[inline]
     pub(super) fn link_down_until(&self, now_us: u64, region: usize) -> Option<u64> {
         self.until(now_us, |action| match action {
             FaultAction::Partition { region: r } | FaultAction::RegionOutage { region: r } => *r == region,
@@ -156,6 +158,7 @@ impl Timeline {
     }
 
     /// What the way between `region` and the centre takes longer, microseconds one way.
+    #[inline]
     pub(super) fn delay_us(&self, now_us: u64, region: usize) -> u64 {
         let delay = |(span, action): &(Span, FaultAction)| match action {
             FaultAction::Delay { region: r, by_us } if *r == region && span.holds(now_us) => *by_us,
@@ -165,6 +168,7 @@ impl Timeline {
     }
 
     /// Until when the replicator of `region` is told not to write.
+    #[inline]
     pub(super) fn replication_paused_until(&self, now_us: u64, region: usize) -> Option<u64> {
         self.until(now_us, |action| match action {
             FaultAction::ReplicationPause { region: r } => r.is_none_or(|r| r == region),
@@ -185,6 +189,7 @@ impl Timeline {
     }
 
     /// If the process was killed after `since_us` and by `now_us`: when it is up again.
+    #[inline]
     pub(super) fn killed_until(&self, node: Node, since_us: u64, now_us: u64) -> Option<u64> {
         let until = |(span, action): &(Span, FaultAction)| match action {
             FaultAction::Kill { node: n } if *n == node && span.at_us > since_us && span.at_us <= now_us => {
