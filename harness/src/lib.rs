@@ -2,6 +2,8 @@
 //!
 //! Not here: what the metered API decides; that is `georush-core`.
 
+#![forbid(unsafe_code)]
+
 pub mod determinism;
 pub mod facts;
 pub mod measure;

@@ -1,6 +1,8 @@
 //! The live system: performs the effects of [`georush_core`] with real sockets and stores.
 //!
-//! Nothing is performed here yet; the package holds the place where adapters go, so that the arrows between the packages
-//! are those that stay: `georush -> georush-system -> georush-core`.
+//! Not here: any decision on quotas, counts or replication; those are the core's.
+
+pub mod item;
+pub mod whitelist;
 
 pub use georush_core as core;

@@ -3,13 +3,14 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
 };
 
 /// A counted identifier in its canonical form. Two spellings of one subject are equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identifier {
-    /// A key handed out at sign-up.
-    ApiKey(Box<str>),
+    /// A key handed out at sign-up, as its SHA-256: whoever reads a table or a log can't call with what stands there.
+    ApiKey([u8; 32]),
     /// One IPv4 address.
     Ipv4(Ipv4Addr),
     /// An IPv6 network of 64 bits: one subscriber commonly owns all of it, so single addresses would never run out.
@@ -53,7 +54,10 @@ impl Identifier {
 impl fmt::Display for Identifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ApiKey(key) => write!(f, "key:{key}"),
+            Self::ApiKey(digest) => {
+                f.write_str("key:")?;
+                digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
             Self::Ipv4(ip) => write!(f, "ip:{ip}"),
             Self::Ipv6Net(net) => {
                 let mut octets = [0; 16];
@@ -63,6 +67,40 @@ impl fmt::Display for Identifier {
             Self::Referer(host) => write!(f, "referer:{host}"),
         }
     }
+}
+
+/// The text is no identifier's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotAnIdentifier;
+
+impl FromStr for Identifier {
+    type Err = NotAnIdentifier;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, NotAnIdentifier> {
+        let (kind, rest) = text.split_once(':').ok_or(NotAnIdentifier)?;
+        match kind {
+            "key" => digest(rest).map(Self::ApiKey),
+            "ip" => match rest.strip_suffix("/64") {
+                Some(net) => net.parse::<Ipv6Addr>().ok().map(|net| Self::from_ip(IpAddr::V6(net))),
+                None => rest.parse().ok().map(Self::Ipv4),
+            },
+            "referer" if !rest.is_empty() => Some(Self::Referer(rest.into())),
+            _ => None,
+        }
+        .ok_or(NotAnIdentifier)
+    }
+}
+
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&hex[at..at + 2], 16).ok()?;
+    }
+    Some(digest)
 }
 
 /// An identifier interned by its driver: dense, from 0, stable for the driver's life. The hot path never touches text.
@@ -91,6 +129,18 @@ mod tests {
         assert_ne!(ip("2001:db8:1:2::1"), ip("2001:db8:1:3::1"));
         assert_eq!(ip("::ffff:192.0.2.7"), ip("192.0.2.7"));
         assert_eq!(ip("2001:db8:1:2::1").to_string(), "ip:2001:db8:1:2::/64");
+    }
+
+    #[test]
+    fn an_identifier_survives_being_written_and_read() {
+        let key = Identifier::ApiKey([0xab; 32]);
+        let referer = Identifier::Referer("shop.example".into());
+        for identifier in [key, ip("192.0.2.7"), ip("2001:db8:1:2::1"), referer] {
+            assert_eq!(identifier.to_string().parse(), Ok(identifier));
+        }
+        for text in ["", "key:", "key:zz", "ip:", "ip:1.2.3", "ip:x/64", "referer:", "host:x"] {
+            assert_eq!(text.parse::<Identifier>(), Err(NotAnIdentifier), "{text}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! argument and appends what must happen next to an outbox that the caller owns. A driver performs those effects, on
 //! AWS, on an embedded store or on simulated models, and reports their outcome through the next input.
 
+#![forbid(unsafe_code)]
+
 pub mod aggregator;
 pub mod count;
 pub mod edge;
@@ -15,7 +17,7 @@ pub mod time;
 pub mod usage;
 pub mod window;
 
-pub use identifier::{Identifier, SubjectId};
+pub use identifier::{Identifier, NotAnIdentifier, SubjectId};
 pub use plan::Plan;
 pub use row::{PlanGroup, Row, Status, UsageGroup, Version};
 pub use time::Timestamp;
