@@ -2,6 +2,8 @@
 //!
 //! Not here: any decision on quotas, counts or replication; those are the core's.
 
+pub mod address;
+pub mod geo;
 pub mod item;
 pub mod whitelist;
 

@@ -1,0 +1,261 @@
+//! Locates addresses: from an address to the text that an answer is made of.
+//!
+//! Not here: who may ask, and how an answer is wrapped.
+
+pub mod countries;
+mod index;
+mod pieces;
+pub mod place;
+mod ranges;
+pub mod source;
+mod systems;
+mod text;
+pub mod zones;
+
+use std::{
+    borrow::Cow,
+    io::Write,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
+
+use georush_core::Timestamp;
+
+use countries::Countries;
+use index::Index;
+use pieces::{
+    NO_NETWORK, NO_PLACE_HEAD, NO_PLACE_TAIL, NetworkPieces, PlacePieces, foreign_names, has_centre, push_network_head,
+    push_network_tail, push_place_head, push_place_tail,
+};
+use place::{Network, Place};
+use source::{Error, Holding, Source};
+pub use systems::Blocks;
+use systems::Systems;
+use zones::{ZoneId, Zones};
+
+/// What the data is made of and how much memory it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// MMDB files, the most trusted first; the built-in set if there are none.
+    pub files: Vec<PathBuf>,
+    /// Whether to do without the index: files are mapped and each answer is decoded.
+    pub small_memory: bool,
+    /// Address of the folder of flags.
+    pub flags: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { files: Vec::new(), small_memory: false, flags: "https://ipdata.co/flags/".to_owned() }
+    }
+}
+
+/// One loaded set of data. Never changes; a newer one takes its place as a whole.
+#[derive(Debug)]
+pub struct Geo {
+    countries: Countries,
+    zones: Zones,
+    sources: Vec<Source>,
+    index: Option<Index>,
+    systems: Systems,
+}
+
+/// An address with everything known of it.
+#[derive(Debug)]
+pub struct Found<'a> {
+    geo: &'a Geo,
+    ip: IpAddr,
+    place: PlacePieces<'a>,
+    network: NetworkPieces<'a>,
+    prefix: u8,
+}
+
+impl Geo {
+    /// Opens, verifies and reads everything.
+    ///
+    /// # Errors
+    ///
+    /// The first file that can't be used, and why.
+    pub fn load(settings: &Settings) -> Result<Self, Error> {
+        let holding = if settings.small_memory { Holding::Mapped } else { Holding::Memory };
+        let sources = source::open_all(&settings.files, holding)?;
+        let countries = Countries::new(&settings.flags);
+        let mut zones = Zones::new(&countries);
+        let index = match settings.small_memory {
+            true => None,
+            false => Some(Index::new(&sources, &countries, &mut zones)?),
+        };
+        let systems = Systems::new(&sources)?;
+        Ok(Self { countries, zones, sources, index, systems })
+    }
+
+    /// The files it was made of, the most trusted first.
+    #[must_use]
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The country table.
+    #[must_use]
+    pub fn countries(&self) -> &Countries {
+        &self.countries
+    }
+
+    /// The bytes that the index takes beside the files.
+    #[must_use]
+    pub fn index_size(&self) -> usize {
+        self.index.as_ref().map_or(0, Index::size) + self.systems.size()
+    }
+
+    /// When the oldest of its files was built, seconds since 1970.
+    #[must_use]
+    pub fn built(&self) -> u64 {
+        self.sources.iter().map(Source::built).min().unwrap_or(0)
+    }
+
+    /// Everything known of `ip`, in English.
+    #[inline]
+    #[must_use]
+    pub fn find(&self, ip: IpAddr) -> Found<'_> {
+        match &self.index {
+            Some(index) => {
+                let (place, network, prefix) = index.find(&self.sources, ip);
+                Found { geo: self, ip, place, network, prefix }
+            }
+            None => self.find_in(ip, "en"),
+        }
+    }
+
+    /// The same, with names in `language` (a BCP 47 tag) where the data has them.
+    #[must_use]
+    pub fn find_in(&self, ip: IpAddr, language: &str) -> Found<'_> {
+        let place = self.place(ip, language);
+        let network = self.network(ip);
+        let prefix = network.as_ref().map_or(0, |(_, prefix)| *prefix);
+        Found {
+            geo: self,
+            ip,
+            place: place.map_or_else(nowhere, |place| self.place_pieces(&place)),
+            network: network.map_or_else(no_network, |(network, _)| network_pieces(&network)),
+            prefix,
+        }
+    }
+
+    /// The place of `ip`, decoded; names in `language` where the data has them.
+    #[must_use]
+    pub fn place(&self, ip: IpAddr, language: &str) -> Option<Place> {
+        let read = |source: &Source| source.decode(ip, |record| record.place(&self.countries, language));
+        self.sources.iter().find_map(read).map(|(place, _)| place)
+    }
+
+    /// The network of `ip`, decoded, and the length of its block's prefix.
+    #[must_use]
+    pub fn network(&self, ip: IpAddr) -> Option<(Network, u8)> {
+        self.sources.iter().find_map(|source| source.decode(ip, |record| record.network()))
+    }
+
+    /// The network and the blocks of an autonomous system; `None` if the data has none.
+    #[must_use]
+    pub fn system(&self, asn: u32) -> Option<(Network, Blocks)> {
+        let network = self.network(self.systems.address(asn)?)?.0;
+        Some((network, self.systems.get(asn)?))
+    }
+
+    fn place_pieces(&self, place: &Place) -> PlacePieces<'static> {
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        push_place_head(&mut head, place);
+        push_place_tail(&mut tail, place);
+        // Without an index no zone of the data was interned; those of the country table are.
+        let zone = place.time_zone.as_deref().and_then(|name| self.zones.id(name)).unwrap_or(ZoneId::COUNTRY);
+        PlacePieces {
+            country: place.country,
+            zone,
+            head: Cow::Owned(head),
+            tail: Cow::Owned(tail),
+            names: foreign_names(place, self.countries.get(place.country)),
+        }
+    }
+}
+
+fn network_pieces(network: &Network) -> NetworkPieces<'static> {
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    push_network_head(&mut head, network);
+    push_network_tail(&mut tail, network);
+    NetworkPieces { head: Cow::Owned(head), tail: Cow::Owned(tail), asn: network.asn }
+}
+
+fn nowhere() -> PlacePieces<'static> {
+    PlacePieces {
+        country: countries::CountryId::NONE,
+        zone: ZoneId::COUNTRY,
+        head: Cow::Borrowed(NO_PLACE_HEAD),
+        tail: Cow::Borrowed(NO_PLACE_TAIL),
+        names: None,
+    }
+}
+
+fn no_network() -> NetworkPieces<'static> {
+    NetworkPieces { head: Cow::Borrowed(b""), tail: Cow::Borrowed(NO_NETWORK), asn: None }
+}
+
+impl Found<'_> {
+    /// Appends the members of the record, from `ip` to the time zone, each followed by a comma.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>, now: Timestamp) {
+        let country = self.geo.countries.get(self.place.country);
+        out.extend_from_slice(br#""ip":""#);
+        push_ip(out, self.ip);
+        out.extend_from_slice(br#"","#);
+        out.extend_from_slice(&country.piece_eu);
+        out.extend_from_slice(&self.place.head);
+        out.extend_from_slice(self.place.names.as_deref().unwrap_or(&country.piece_names));
+        if !has_centre(&self.place.tail) {
+            out.extend_from_slice(&country.piece_centre);
+        }
+        out.extend_from_slice(&self.place.tail);
+        out.extend_from_slice(&country.piece_flag);
+        out.extend_from_slice(&self.network.head);
+        if self.network.asn.is_some() {
+            push_block(out, self.ip, self.prefix);
+        }
+        out.extend_from_slice(&self.network.tail);
+        out.extend_from_slice(&country.piece_tongue);
+        self.geo.zones.write(out, self.place.zone, self.place.country, now);
+    }
+}
+
+/// Appends an address as text.
+#[inline]
+pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mut number = itoa::Buffer::new();
+            for (place, octet) in ip.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
+                }
+                out.extend_from_slice(number.format(octet).as_bytes());
+            }
+        }
+        IpAddr::V6(ip) => write!(out, "{ip}").expect("writing to memory can't fail"),
+    }
+}
+
+/// Appends the block of `prefix` bits that holds `ip`, in quotes.
+fn push_block(out: &mut Vec<u8>, ip: IpAddr, prefix: u8) {
+    let base = match ip {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0);
+            IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & mask))
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & mask))
+        }
+    };
+    out.push(b'"');
+    push_ip(out, base);
+    out.push(b'/');
+    out.extend_from_slice(itoa::Buffer::new().format(prefix).as_bytes());
+    out.push(b'"');
+}
