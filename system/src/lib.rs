@@ -3,8 +3,13 @@
 //! Not here: any decision on quotas, counts or replication; those are the core's.
 
 pub mod address;
+pub mod edge;
 pub mod geo;
 pub mod item;
+pub mod key;
+mod nearest;
+pub mod plans;
+pub mod usage;
 pub mod whitelist;
 
 pub use georush_core as core;

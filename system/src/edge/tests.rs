@@ -1,0 +1,149 @@
+use std::net::Ipv4Addr;
+
+use georush_core::Version;
+
+use super::*;
+use crate::{
+    item::{Account, Usage},
+    key,
+};
+
+const NOW: Timestamp = Timestamp(1_511_481_600_000_000);
+const HERE: Origin = Origin { region: 1, epoch: 3 };
+const THERE: Origin = Origin { region: 0, epoch: 1 };
+
+fn edge() -> Edge {
+    let plans = "[plans.free]\nquota = 3\nbulk = false\nasn = false\n[plans.paid]\nquota = 10\npadding = \"10%\"\npaid = true\n[anonymous]\nplan = \"free\"";
+    let settings = Settings { strangers_max: 32, events_max: 64, ..Settings::new(HERE) };
+    Edge::new(settings, &Plans::parse(plans, "plans.toml").expect("good plans"))
+}
+
+fn account(key: &str, number: u64, change: impl FnOnce(&mut Account)) -> Item {
+    let mut account = Account {
+        plan: "paid".into(),
+        created: Timestamp(NOW.0 - 5 * SECOND_US),
+        status: Status::Active,
+        whitelist: None,
+        label: "".into(),
+        version: Version { generation: 0, number },
+    };
+    change(&mut account);
+    Item { subject: key::identifier(key), account: Some(account), usage: None }
+}
+
+fn ask<'a>(subject: &'a Identifier, cost: u16) -> Ask<'a> {
+    Ask { subject, cost, want: Want::Record, address: Ipv4Addr::LOCALHOST.into(), host: None }
+}
+
+fn stranger(number: u8) -> Identifier {
+    Identifier::Ipv4(Ipv4Addr::new(192, 0, 2, number))
+}
+
+#[test]
+fn a_stranger_is_served_up_to_the_free_quota_and_told_what_is_left() {
+    let (edge, who) = (edge(), stranger(1));
+    let left: Vec<_> =
+        (0..4).map(|_| edge.admit(NOW, &ask(&who, 1)).map(|a| (a.admitted(), a.count, a.left()))).collect();
+    assert_eq!(left, [Ok((true, 1, 2)), Ok((true, 2, 1)), Ok((true, 3, 0)), Ok((false, 3, 0))]);
+    let midnight = edge.admit(NOW.after(DAY), &ask(&who, 1)).expect("a decision");
+    assert_eq!((midnight.admitted(), midnight.count, midnight.resets_s), (true, 1, 86_400));
+}
+
+const DAY: u64 = georush_core::time::DAY_US;
+
+#[test]
+fn a_key_is_known_once_its_item_has_arrived_and_unknown_once_it_is_revoked() {
+    let (edge, who) = (edge(), key::identifier("secret"));
+    assert_eq!(edge.admit(NOW, &ask(&who, 1)), Err(Refusal::UnknownKey));
+    edge.apply(NOW, &account("secret", 1, |_| ()));
+    let first = edge.admit(NOW, &ask(&who, 1)).expect("a decision");
+    assert_eq!((first.admitted(), first.left(), first.resets_s), (true, 10, 86_395));
+    edge.apply(NOW, &account("secret", 2, |account| account.status = Status::Revoked));
+    assert_eq!(edge.admit(NOW, &ask(&who, 1)), Err(Refusal::UnknownKey));
+    edge.apply(NOW, &account("secret", 1, |_| ()));
+    assert_eq!(edge.admit(NOW, &ask(&who, 1)), Err(Refusal::UnknownKey));
+}
+
+#[test]
+fn a_request_that_does_not_fit_whole_is_refused_and_costs_nothing() {
+    let (edge, who) = (edge(), key::identifier("secret"));
+    edge.apply(NOW, &account("secret", 1, |_| ()));
+    assert!(edge.admit(NOW, &ask(&who, 8)).is_ok_and(|a| a.admitted()));
+    assert!(edge.admit(NOW, &ask(&who, 4)).is_ok_and(|a| !a.admitted() && a.count == 8));
+    assert!(edge.admit(NOW, &ask(&who, 3)).is_ok_and(|a| a.admitted() && a.left() == 0));
+}
+
+#[test]
+fn whitelist_and_plan_are_looked_at_before_the_count() {
+    let (edge, who) = (edge(), key::identifier("secret"));
+    let whitelist = Whitelist::new(vec!["shop.example".parse().expect("a host")]);
+    edge.apply(NOW, &account("secret", 1, |account| (account.whitelist, account.plan) = (whitelist, "free".into())));
+    assert_eq!(edge.admit(NOW, &ask(&who, 1)), Err(Refusal::NotInWhitelist));
+    let from_shop = Ask { host: Some("shop.example"), ..ask(&who, 1) };
+    assert!(edge.admit(NOW, &from_shop).is_ok());
+    assert_eq!(edge.admit(NOW, &Ask { want: Want::Bulk, ..from_shop }), Err(Refusal::PlanLacksBulk));
+    assert_eq!(edge.admit(NOW, &Ask { want: Want::System, ..from_shop }), Err(Refusal::PlanLacksSystems));
+}
+
+#[test]
+fn usage_of_other_regions_counts_and_ones_own_never_twice() {
+    let (edge, who) = (edge(), stranger(1));
+    assert!(edge.admit(NOW, &ask(&who, 1)).is_ok());
+    let window = georush_core::WindowKind::DayUtc.id(NOW, Timestamp(0));
+    let components = vec![(HERE, 1), (THERE, 1)];
+    let usage = Usage { window, components, version: Version { generation: 0, number: 1 }, counted_at: NOW };
+    edge.apply(NOW, &Item { subject: who.clone(), account: None, usage: Some(usage) });
+    assert_eq!(edge.admit(NOW, &ask(&who, 1)).map(|a| (a.count, a.left())), Ok((3, 0)));
+}
+
+#[test]
+fn usage_leaves_with_names_and_only_what_was_admitted() {
+    let (edge, who) = (edge(), stranger(1));
+    for cost in [2, 5, 1] {
+        assert_eq!(edge.check(&ask(&who, cost)), Ok(()));
+        assert!(edge.admit(NOW, &ask(&who, cost)).is_ok());
+    }
+    let mut lines = Vec::new();
+    edge.drain(NOW, &mut lines);
+    let seen: Vec<_> = lines.iter().map(|line| (&line.subject, line.cost, line.cumulative, line.sequence)).collect();
+    assert_eq!(seen, [(&who, 2, 2, 1), (&who, 1, 3, 2)]);
+}
+
+#[test]
+fn events_without_room_are_dropped_and_counted_but_not_forgotten() {
+    let (edge, who) = (edge(), key::identifier("secret"));
+    edge.apply(NOW, &account("secret", 1, |_| ()));
+    for _ in 0..7 {
+        assert!(edge.admit(NOW, &ask(&who, 1)).is_ok());
+    }
+    let mut lines = Vec::new();
+    edge.drain(NOW, &mut lines);
+    assert_eq!((lines.len(), edge.tally.dropped.load(Ordering::Relaxed)), (4, 3));
+    assert!(edge.admit(NOW, &ask(&who, 1)).is_ok());
+    edge.drain(NOW, &mut lines);
+    assert_eq!(lines.last().map(|line| (line.cumulative, line.sequence)), Some((8, 8)));
+}
+
+#[test]
+fn strangers_are_forgotten_when_their_day_is_over_and_not_before() {
+    let edge = edge();
+    let served = |now| (0..200).filter(|&number| edge.admit(now, &ask(&stranger(number), 1)).is_ok()).count();
+    assert_eq!(served(NOW), 32);
+    let mut lines = Vec::new();
+    edge.drain(NOW, &mut lines);
+    assert_eq!(edge.subjects(), (0, 32));
+    edge.drain(NOW.after(DAY), &mut lines);
+    assert_eq!(edge.subjects(), (0, 0));
+    assert_eq!(served(NOW.after(DAY)), 32);
+    lines.clear();
+    edge.drain(NOW.after(DAY), &mut lines);
+    assert!(lines.iter().all(|line| line.cumulative == 1));
+}
+
+#[test]
+fn rows_that_cannot_be_believed_are_answered_by_policy() {
+    let (edge, who) = (edge(), stranger(1));
+    edge.set_readable(false);
+    let admitted = (0..5).filter(|_| edge.admit(NOW, &ask(&who, 1)).is_ok_and(|a| a.admitted())).count();
+    assert_eq!((admitted, edge.tally.admitted_blind.load(Ordering::Relaxed)), (5, 5));
+}
