@@ -14,7 +14,7 @@ use std::{
 };
 
 use georush_core::{
-    Identifier, Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, WindowId,
+    Identifier, Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, WindowId, WindowKind,
     edge::{Decision, Edge as Core, Effect, Enforcement, OnUnavailable, Request, Verdict},
     time::SECOND_US,
 };
@@ -113,6 +113,8 @@ pub struct Admission {
     pub plan: usize,
     /// Seconds until the window ends.
     pub resets_s: u64,
+    /// Whether the window is a month, not a day.
+    pub monthly: bool,
 }
 
 impl Admission {
@@ -230,6 +232,12 @@ impl Edge {
         self.readable.store(readable, Ordering::Relaxed);
     }
 
+    /// Whether the rows can be believed.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.readable.load(Ordering::Relaxed)
+    }
+
     /// Decides one request and counts it if it is admitted.
     ///
     /// # Errors
@@ -265,8 +273,9 @@ impl Edge {
             }
         }
         let plan_group = &subject.row.plan;
-        let ends = plan_group.plan.window.ends_at(decision.window, plan_group.anchor);
-        Ok(Admission { decision, count, plan: subject.plan, resets_s: ends.since(now).div_ceil(SECOND_US) })
+        let window = plan_group.plan.window;
+        let resets_s = window.ends_at(decision.window, plan_group.anchor).since(now).div_ceil(SECOND_US);
+        Ok(Admission { decision, count, plan: subject.plan, resets_s, monthly: window == WindowKind::MonthCalendar })
     }
 
     /// Whether the subject may ask at all, whatever its count. Nothing is counted.

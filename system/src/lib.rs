@@ -3,8 +3,10 @@
 //! Not here: any decision on quotas, counts or replication; those are the core's.
 
 pub mod address;
+pub mod api;
 pub mod edge;
 pub mod geo;
+pub mod http;
 pub mod item;
 pub mod key;
 mod nearest;

@@ -254,6 +254,11 @@ fn owned(text: Option<&str>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
+/// Whether somebody can have the number. Source: IANA Special-Purpose Autonomous System Numbers.
+fn is_public(asn: u32) -> bool {
+    !matches!(asn, 0 | 23_456 | 64_496..=65_551 | 4_200_000_000..)
+}
+
 impl Record<'_> {
     /// The place of the record, if it holds one, with names in `language` where the data has them.
     pub(super) fn place(&self, countries: &Countries, language: &str) -> Option<Place> {
@@ -290,7 +295,7 @@ impl Record<'_> {
 
     /// The network of the record, if it holds one.
     pub(super) fn network(&self) -> Option<Network> {
-        let asn = self.asn.0.or(self.autonomous_system_number.0.map(|number| number as u32)).filter(|&asn| asn != 0);
+        let asn = self.asn.0.or(self.autonomous_system_number.0.map(|number| number as u32)).filter(|&asn| is_public(asn));
         let name = self.as_name.or(self.asn.1).or(self.autonomous_system_organization).or(self.organization);
         let name = owned(name.or(self.isp));
         let carrier = self.mobile_country_code.zip(self.mobile_network_code).zip(self.isp);

@@ -1,0 +1,383 @@
+//! The API: from a request to its answer. Knows no sockets; [`Handler`] is its way in.
+//!
+//! Every request goes the same way: who asks (`request`), what for (`route`), whether it fits the quota (the edge), the record
+//! (`geo`), the answer (`reply`). Not here: decisions on quotas, which are the core's.
+
+mod error;
+mod fields;
+mod metrics;
+mod record;
+mod reply;
+mod request;
+mod route;
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::{ArcSwap, Guard};
+use bytes::Bytes;
+use georush_core::{Identifier, Timestamp, edge::Verdict};
+use hyper::{
+    Method, Response, StatusCode,
+    header::{ALLOW, HeaderValue},
+    http::request::Parts,
+};
+
+pub use self::{
+    error::Error,
+    metrics::{Cause, Metrics, Reading},
+};
+use self::{
+    record::Scribe,
+    reply::{Reply, policy, preflight},
+    request::{Profile, Query, caller, is_function_name, key, page, profile, subject},
+    route::{Route, Target},
+};
+use crate::{
+    address::{Kind, Trusted, kind},
+    edge::{Admission, Ask, Edge, Refusal, Want},
+    geo::Geo,
+    http::Handler,
+};
+
+/// Data with what is derived from it once.
+#[derive(Debug)]
+pub struct Data {
+    /// The data.
+    pub geo: Geo,
+    date: HeaderValue,
+}
+
+impl Data {
+    /// Makes data ready to be served.
+    #[must_use]
+    pub fn new(geo: Geo) -> Self {
+        let (year, month, day) = Timestamp(geo.built().saturating_mul(1_000_000)).date();
+        let date = HeaderValue::from_str(&format!("{year:04}-{month:02}-{day:02}")).expect("digits and dashes");
+        Self { geo, date }
+    }
+}
+
+/// Gives the readings of others for `/metrics`.
+pub type Readings = Box<dyn Fn() -> Vec<Reading> + Send + Sync>;
+
+/// One region's API.
+pub struct Api {
+    /// The data that answers are made of; may be swapped at any time.
+    pub data: Arc<ArcSwap<Data>>,
+    /// Who may ask, and how much they did.
+    pub edge: Arc<Edge>,
+    /// What was answered.
+    pub metrics: Metrics,
+    trusted: Trusted,
+    policies: Box<[HeaderValue]>,
+    readings: Readings,
+    clock: Clock,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+/// Wall time that never goes back: the clock is set once, then counted on.
+#[derive(Debug)]
+struct Clock {
+    started: Instant,
+    started_us: u64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { started: Instant::now(), started_us: since.as_micros() as u64 }
+    }
+
+    fn at(&self, instant: Instant) -> Timestamp {
+        Timestamp(self.started_us + instant.duration_since(self.started).as_micros() as u64)
+    }
+}
+
+/// What every part of a request's way needs to know of it.
+struct Asked<'a> {
+    parts: &'a Parts,
+    query: Query<'a>,
+    profile: Profile,
+    caller: IpAddr,
+    page: Option<Identifier>,
+    now: Timestamp,
+}
+
+impl Api {
+    /// An API over data and an edge. `trusted` are the proxies whose word is taken for the caller's address.
+    #[must_use]
+    pub fn new(data: Arc<ArcSwap<Data>>, edge: Arc<Edge>, trusted: Trusted, readings: Readings) -> Self {
+        let policies = edge.plans().iter().map(policy).collect();
+        Self { data, edge, metrics: Metrics::default(), trusted, policies, readings, clock: Clock::new() }
+    }
+
+    /// The present, by this API's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.at(Instant::now())
+    }
+
+    #[inline]
+    fn handle(&self, parts: &Parts, body: Option<&Bytes>, peer: IpAddr) -> Response<Bytes> {
+        let started = Instant::now();
+        if parts.method == Method::OPTIONS {
+            self.metrics.count(StatusCode::NO_CONTENT, Cause::Service, started.elapsed());
+            return preflight();
+        }
+        let data = self.data.load();
+        let query = Query::read(parts.uri.query());
+        let asked = Asked {
+            parts,
+            profile: profile(&parts.headers, &query),
+            query,
+            caller: caller(&self.trusted, peer, &parts.headers),
+            page: page(&parts.headers),
+            now: self.clock.at(started),
+        };
+        let reply = match self.service(&asked, &data) {
+            Some(reply) => reply,
+            None => self.answer_or_refuse(&asked, body, &data),
+        };
+        let reply = match asked.query.callback.as_deref() {
+            Some(callback) if is_function_name(callback) && reply.cause != Cause::Service => reply.call(callback),
+            _ => reply,
+        };
+        let (status, cause) = (reply.status, reply.cause);
+        let response = reply.finish(Some(data.date.clone()));
+        self.metrics.count(status, cause, started.elapsed());
+        response
+    }
+
+    fn answer_or_refuse(&self, asked: &Asked<'_>, body: Option<&Bytes>, data: &Guard<Arc<Data>>) -> Reply {
+        let mut admission = None;
+        let answered = self.answer_to(asked, body, data, &mut admission);
+        let reply = answered.unwrap_or_else(|error| self.refusal(asked, &error));
+        match &admission {
+            Some(admission) => reply.with_quota(&self.policies[admission.plan], admission),
+            None => reply,
+        }
+    }
+
+    fn answer_to(
+        &self,
+        asked: &Asked<'_>,
+        body: Option<&Bytes>,
+        data: &Guard<Arc<Data>>,
+        admission: &mut Option<Admission>,
+    ) -> Result<Reply, Error> {
+        let read = self.read(asked, body);
+        let (want, cost) = match &read {
+            Ok(Question { want, cost, .. }) => (*want, *cost),
+            Err(_) => (Want::Record, 0),
+        };
+        let key = key(asked.parts, &asked.query);
+        let host = match &asked.page {
+            Some(Identifier::Referer(host)) => Some(&**host),
+            _ => None,
+        };
+        let subject = subject(key, asked.page.as_ref(), asked.caller);
+        let ask = Ask { subject: &subject, cost, want, address: asked.caller, host };
+        if cost == 0 {
+            self.edge.check(&ask).map_err(refused)?;
+        }
+        let question = read?;
+        let mut count = 0;
+        if cost > 0 {
+            let admitted = self.edge.admit(asked.now, &ask).map_err(refused)?;
+            *admission = Some(admitted);
+            match admitted.decision.verdict {
+                Verdict::Admitted => count = admitted.count,
+                Verdict::OverQuota if self.edge.plan(admitted.plan).paid => {
+                    return Err(Error::PaidQuota(admitted.decision.view));
+                }
+                Verdict::OverQuota => return Err(Error::FreeQuota),
+                Verdict::Revoked => return Err(Error::NoValidKey),
+                Verdict::Unavailable => return Err(Error::Unavailable),
+            }
+        }
+        let scribe = Scribe { geo: &data.geo, asked, count };
+        scribe.write(&question)
+    }
+
+    /// What is asked, if it can be answered at all.
+    #[inline]
+    fn read<'b>(&self, asked: &Asked<'_>, body: Option<&'b Bytes>) -> Result<Question<'b>, Error> {
+        if asked.query.callback.as_deref().is_some_and(|name| !name.is_empty() && !is_function_name(name)) {
+            return Err(Error::NotACallback);
+        }
+        let fields = fields::wanted(asked.query.fields.as_deref())?;
+        let route = Route::read(asked.parts.uri.path())?;
+        let posted = asked.parts.method == Method::POST;
+        match (&route, posted) {
+            (Route::Bulk, true) => {
+                let items = record::items(body.map_or(&[][..], |body| body))?;
+                Ok(Question { want: Want::Bulk, cost: items.len() as u16, route, fields, items })
+            }
+            (Route::Bulk, false) => Err(Error::Method("POST and OPTIONS")),
+            (_, true) => Err(Error::Method("GET, HEAD and OPTIONS")),
+            (_, false) => {
+                if !matches!(asked.parts.method, Method::GET | Method::HEAD) {
+                    return Err(Error::Method("GET, HEAD and OPTIONS"));
+                }
+                if let Route::Record(Target::Caller)
+                | Route::Translated(Target::Caller, _)
+                | Route::Field(Target::Caller, _) = route
+                {
+                    match kind(asked.caller) {
+                        Kind::Global => {}
+                        Kind::Private => return Err(Error::Private(asked.caller)),
+                        Kind::Reserved => return Err(Error::Reserved(asked.caller)),
+                    }
+                }
+                let want = if matches!(route, Route::System(..)) { Want::System } else { Want::Record };
+                Ok(Question { want, cost: 1, route, fields, items: Vec::new() })
+            }
+        }
+    }
+
+    fn refusal(&self, asked: &Asked<'_>, error: &Error) -> Reply {
+        let mut reply = match asked.profile {
+            Profile::V1 => {
+                let over = matches!(error, Error::FreeQuota | Error::PaidQuota(_));
+                let status = if over { StatusCode::TOO_MANY_REQUESTS } else { error.status() };
+                Reply::new(status, error.cause(), error.message().into_bytes()).as_text()
+            }
+            Profile::Standard | Profile::Json | Profile::Rust => {
+                Reply::new(error.status(), error.cause(), record::message(error))
+            }
+        };
+        match error {
+            Error::Method(allowed) => {
+                let list = allowed.replace(" and ", ", ");
+                reply.more.push((ALLOW, HeaderValue::from_str(&list).expect("names of methods")));
+            }
+            Error::Unavailable => reply.retry_after_s = Some(5),
+            _ => {}
+        }
+        reply
+    }
+
+    /// Paths that are about the service, not about addresses.
+    #[inline]
+    fn service(&self, asked: &Asked<'_>, data: &Guard<Arc<Data>>) -> Option<Reply> {
+        let path = asked.parts.uri.path();
+        // None of these begins like an address does.
+        if path.as_bytes().get(1).is_none_or(|first| !b"hrmoa".contains(first)) {
+            return None;
+        }
+        match path {
+            "/healthz" => Some(Reply::service("application/json", br#"{"status":"ok"}"#.to_vec())),
+            "/readyz" => Some(self.readiness()),
+            "/metrics" => {
+                let mut readings = (self.readings)();
+                readings.extend(self.own_readings(asked.now, data));
+                let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                Some(Reply::service(kind, self.metrics.text(readings).into_bytes()))
+            }
+            "/openapi.json" => Some(Reply::service("application/json", OPENAPI.to_vec())),
+            "/attribution" => Some(Reply::service("text/markdown; charset=utf-8", attribution(&data.geo))),
+            _ => None,
+        }
+    }
+
+    fn readiness(&self) -> Reply {
+        let ready = self.edge.is_readable();
+        let text = format!(r#"{{"ready":{ready},"rows_readable":{ready}}}"#);
+        let mut reply = Reply::service("application/json", text.into_bytes());
+        if !ready {
+            reply.status = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        reply
+    }
+
+    fn own_readings(&self, now: Timestamp, data: &Guard<Arc<Data>>) -> Vec<Reading> {
+        let load = |value: &std::sync::atomic::AtomicU64| value.load(std::sync::atomic::Ordering::Relaxed);
+        let age = |at: u64| Duration::from_micros(now.0.saturating_sub(at)).as_secs_f64();
+        let (keys, strangers) = self.edge.subjects();
+        let tally = &self.edge.tally;
+        let built = data.geo.built().saturating_mul(1_000_000);
+        vec![
+            Reading::gauge("data_age_seconds", "Age of the oldest data file, since it was built.", age(built)),
+            Reading::gauge("data_index_bytes", "Memory of the index.", data.geo.index_size() as f64),
+            Reading::gauge("keys", "Keys that this edge knows.", keys as f64),
+            Reading::gauge("strangers", "Callers without a key that this edge remembers.", strangers as f64),
+            Reading::gauge(
+                "rows_age_seconds",
+                "Time since the region's table was last read: no row in use is older than the table by more.",
+                age(load(&tally.fed_at)),
+            ),
+            Reading::gauge(
+                "counted_age_seconds",
+                "Time since the newest usage event that the rows in use have counted.",
+                age(load(&tally.counted_at)),
+            ),
+            Reading::counter("usage_dropped", "Usage events that found no room: declared loss.", load(&tally.dropped)),
+            Reading::counter(
+                "admitted_blind",
+                "Requests admitted on rows that could not be believed.",
+                load(&tally.admitted_blind),
+            ),
+        ]
+    }
+}
+
+/// What is asked, once it is known that it can be answered.
+struct Question<'b> {
+    want: Want,
+    cost: u16,
+    route: Route,
+    fields: Option<Vec<&'static str>>,
+    items: Vec<std::borrow::Cow<'b, str>>,
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::UnknownKey | Refusal::NoKey => Error::NoValidKey,
+        Refusal::NotInWhitelist => Error::NotInWhitelist,
+        Refusal::PlanLacksBulk => Error::BulkNotInPlan,
+        Refusal::PlanLacksSystems => Error::SystemsNotInPlan,
+        Refusal::Full => Error::Full,
+    }
+}
+
+const OPENAPI: &[u8] = include_bytes!("../data/openapi.json");
+const ATTRIBUTION: &str = include_str!("../data/ATTRIBUTION.md");
+
+/// Whom the data is owed to; data that somebody brought along is theirs to attribute.
+fn attribution(geo: &Geo) -> Vec<u8> {
+    let mut text = ATTRIBUTION.to_owned();
+    text.push_str("\n## Files in use\n\n");
+    for source in geo.sources() {
+        let name = source.name().rsplit('/').next().unwrap_or_default();
+        text.push_str(&format!("* {} ({name})\n", source.kind()));
+    }
+    text.into_bytes()
+}
+
+impl Handler for Api {
+    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Bytes> {
+        self.handle(request, None, peer)
+    }
+
+    fn answer_body(&self, request: &Parts, body: Bytes, peer: IpAddr) -> Response<Bytes> {
+        self.handle(request, Some(&body), peer)
+    }
+
+    fn refuse(&self, status: StatusCode, message: &str) -> Response<Bytes> {
+        let error = Error::Http(status, message.to_owned());
+        self.metrics.count(status, error.cause(), Duration::ZERO);
+        Reply::new(status, error.cause(), record::message(&error)).finish(None)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Records, as each client wants them.
+//!
+//! Not here: what is known of an address.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use super::{
+    Asked, Error, Question, Reply,
+    fields::{is_object, pick, select, v1, without_nulls},
+    request::Profile,
+    route::{self, Route, Target},
+};
+use crate::geo::{Found, Geo};
+
+/// A typical record in English takes about 1,100 bytes.
+const RECORD_BYTES: usize = 1_408;
+/// Items of a bulk request.
+const ITEMS_MAX: usize = 100;
+
+/// The threat member of an address on no list. Scores have no free source, so they are null.
+const NO_THREAT: &[u8] = br#""threat":{"is_tor":false,"is_vpn":false,"is_icloud_relay":false,"is_proxy":false,"is_datacenter":false,"is_anonymous":false,"is_known_attacker":false,"is_known_abuser":false,"is_threat":false,"is_bogon":false,"blocklists":[],"scores":{"vpn_score":null,"proxy_score":null,"threat_score":null,"trust_score":null}},"#;
+
+/// Writes the answers to one request.
+pub(super) struct Scribe<'a> {
+    pub(super) geo: &'a Geo,
+    pub(super) asked: &'a Asked<'a>,
+    pub(super) count: u64,
+}
+
+impl Scribe<'_> {
+    #[inline]
+    pub(super) fn write(&self, question: &Question<'_>) -> Result<Reply, Error> {
+        let fields = question.fields.as_deref();
+        match &question.route {
+            Route::Record(target) => Ok(Reply::ok(self.record(&self.geo.find(self.address(*target)), fields))),
+            Route::Translated(target, language) => {
+                let language = language.replace('_', "-");
+                Ok(Reply::ok(self.record(&self.geo.find_in(self.address(*target), &language), fields)))
+            }
+            Route::Field(target, field) => Ok(Reply::ok(self.field(self.address(*target), field))),
+            Route::System(number, text) => self.system(*number, text).map(Reply::ok),
+            Route::Bulk => Ok(Reply::ok(self.bulk(&question.items, fields))),
+        }
+    }
+
+    fn address(&self, target: Target) -> IpAddr {
+        match target {
+            Target::Caller => self.asked.caller,
+            Target::Address(ip) => ip,
+        }
+    }
+
+    /// The whole record.
+    #[inline]
+    fn whole(&self, found: &Found<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(RECORD_BYTES);
+        out.push(b'{');
+        found.write(&mut out, self.asked.now);
+        out.extend_from_slice(NO_THREAT);
+        out.extend_from_slice(br#""count":""#);
+        out.extend_from_slice(itoa::Buffer::new().format(self.count).as_bytes());
+        out.extend_from_slice(br#""}"#);
+        out
+    }
+
+    #[inline]
+    fn record(&self, found: &Found<'_>, fields: Option<&[&'static str]>) -> Vec<u8> {
+        let record = self.whole(found);
+        let record = match fields {
+            Some(fields) => select(&record, fields),
+            None => record,
+        };
+        match self.asked.profile {
+            Profile::Standard | Profile::Json => record,
+            Profile::Rust => without_nulls(&record),
+            Profile::V1 if fields.is_none() => v1(&record),
+            Profile::V1 => record,
+        }
+    }
+
+    /// One field: a text bare for those who expect it, everything else as JSON.
+    fn field(&self, ip: IpAddr, field: &str) -> Vec<u8> {
+        let mut record = self.whole(&self.geo.find(ip));
+        if self.asked.profile == Profile::V1 {
+            record = v1(&record);
+        }
+        let value = pick(&record, field);
+        match self.asked.profile {
+            Profile::Json => value.as_bytes().to_vec(),
+            Profile::Rust if value == "null" && is_object(field) => b"{}".to_vec(),
+            Profile::Rust => without_nulls(value.as_bytes()),
+            Profile::Standard | Profile::V1 => match serde_json::from_str::<String>(value) {
+                Ok(text) => text.into_bytes(),
+                Err(_) => value.as_bytes().to_vec(),
+            },
+        }
+    }
+
+    fn system(&self, number: Option<u32>, text: &str) -> Result<Vec<u8>, Error> {
+        let unknown = || Error::UnknownSystem(text.to_owned());
+        let (network, blocks) = number.and_then(|number| self.geo.system(number)).ok_or_else(unknown)?;
+        let addresses: u64 = blocks.v4.iter().map(|block| 1_u64 << (32 - block.prefix_len())).sum();
+        let record = serde_json::json!({
+            "asn": format!("AS{}", network.asn.unwrap_or_default()),
+            "name": network.name,
+            "domain": network.domain,
+            "type": network.kind,
+            "country": null,
+            "registry": null,
+            "allocated": null,
+            "num_ips": addresses,
+            "ipv4_prefixes": blocks.v4,
+            "ipv6_prefixes": blocks.v6,
+            "count": self.count.to_string(),
+        });
+        Ok(record.to_string().into_bytes())
+    }
+
+    /// An answer for each item, in their order; the errors of single items stand in their places.
+    fn bulk(&self, items: &[Cow<'_, str>], fields: Option<&[&'static str]>) -> Vec<u8> {
+        let wrapped = self.asked.profile == Profile::Rust;
+        let mut out = Vec::with_capacity(items.len() * RECORD_BYTES);
+        out.extend_from_slice(if wrapped { br#"{"responses":["# } else { b"[" });
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            let answer = match route::system(item) {
+                Some(Route::System(number, text)) => self.system(number, &text),
+                _ => route::address(item).map(|ip| self.record(&self.geo.find(ip), fields)),
+            };
+            out.append(&mut answer.unwrap_or_else(|error| message(&error)));
+        }
+        out.extend_from_slice(if wrapped { b"]}" } else { b"]" });
+        out
+    }
+}
+
+/// The items of a bulk body: a JSON array of texts, whatever its declared type.
+pub(super) fn items(body: &[u8]) -> Result<Vec<Cow<'_, str>>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Item<'a>(#[serde(borrow)] Cow<'a, str>);
+    let items: Vec<Item<'_>> = serde_json::from_slice(body).map_err(|_| Error::NotAnArray)?;
+    if items.len() > ITEMS_MAX {
+        return Err(Error::TooMany);
+    }
+    Ok(items.into_iter().map(|item| item.0).collect())
+}
+
+/// `{"message": …}`
+pub(super) fn message(error: &Error) -> Vec<u8> {
+    serde_json::json!({ "message": error.message() }).to_string().into_bytes()
+}

@@ -1,0 +1,142 @@
+//! Answers: headers, JSONP, what is left of the quota.
+//!
+//! Not here: what stands in them.
+
+use bytes::Bytes;
+use georush_core::WindowKind;
+use hyper::{
+    HeaderMap, Response, StatusCode,
+    header::{
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
+        HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    },
+};
+
+use super::metrics::Cause;
+use crate::{edge::Admission, plans::PlanSpec};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const X_DATABASE_DATE: HeaderName = HeaderName::from_static("x-database-date");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const ANYBODY: HeaderValue = HeaderValue::from_static("*");
+const EXPOSED: HeaderValue = HeaderValue::from_static("RateLimit, RateLimit-Policy, Retry-After");
+/// Every answer counts, and says how many there were.
+const UNCACHED: HeaderValue = HeaderValue::from_static("private, no-store");
+
+/// An answer in the making.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) cause: Cause,
+    pub(super) body: Vec<u8>,
+    pub(super) kind: HeaderValue,
+    /// Quota headers: of which plan, and what is left of it.
+    pub(super) quota: Option<(HeaderValue, HeaderValue)>,
+    pub(super) retry_after_s: Option<u32>,
+    pub(super) more: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, cause: Cause, body: Vec<u8>) -> Self {
+        Self { status, cause, body, kind: JSON, quota: None, retry_after_s: None, more: Vec::new() }
+    }
+
+    pub(super) fn ok(body: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, Cause::Served, body)
+    }
+
+    /// Something that is no answer to a charged question.
+    pub(super) fn service(kind: &'static str, body: Vec<u8>) -> Self {
+        Self { kind: HeaderValue::from_static(kind), ..Self::new(StatusCode::OK, Cause::Service, body) }
+    }
+
+    pub(super) fn as_text(mut self) -> Self {
+        self.kind = TEXT;
+        self
+    }
+
+    pub(super) fn with_quota(mut self, plan: &HeaderValue, admission: &Admission) -> Self {
+        self.quota = Some((plan.clone(), left(admission)));
+        self
+    }
+
+    /// Wraps the body into a call of a JavaScript function.
+    pub(super) fn call(mut self, function: &str) -> Self {
+        // The comment keeps the body from being read as anything but a script.
+        let mut body = format!("/**/{function}(").into_bytes();
+        body.append(&mut self.body);
+        body.extend_from_slice(b");");
+        self.more.push((X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
+        Self { body, kind: HeaderValue::from_static("application/javascript"), ..self }
+    }
+
+    #[inline]
+    pub(super) fn finish(self, database_date: Option<HeaderValue>) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.reserve(8);
+        headers.insert(CONTENT_TYPE, self.kind);
+        open_to_anybody(headers);
+        headers.insert(CACHE_CONTROL, UNCACHED);
+        if let Some((policy, left)) = self.quota {
+            headers.insert(RATE_LIMIT_POLICY, policy);
+            headers.insert(RATE_LIMIT, left);
+        }
+        if let Some(date) = database_date {
+            headers.insert(X_DATABASE_DATE, date);
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        headers.extend(self.more);
+        response
+    }
+}
+
+/// Pages of any origin may read the answer; on errors above all, or they can't tell what went wrong.
+pub(super) fn open_to_anybody(headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANYBODY);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+}
+
+/// `"day";q=1500;w=86400`: quota and length of the window. Source: draft-ietf-httpapi-ratelimit-headers-08.
+pub(super) fn policy(plan: &PlanSpec) -> HeaderValue {
+    let text = match plan.plan.window {
+        WindowKind::DayUtc | WindowKind::Anchored24h => format!("\"day\";q={};w=86400", plan.plan.quota),
+        // Months differ in length, so none is claimed.
+        WindowKind::MonthCalendar => format!("\"month\";q={}", plan.plan.quota),
+    };
+    HeaderValue::from_str(&text).expect("digits and letters")
+}
+
+/// `"day";r=1499;t=86012`: what is left, and for how many seconds.
+#[inline]
+fn left(admission: &Admission) -> HeaderValue {
+    let mut text = Vec::with_capacity(48);
+    text.extend_from_slice(if admission.monthly { b"\"month\";r=" } else { b"\"day\";r=" });
+    text.extend_from_slice(itoa::Buffer::new().format(admission.left()).as_bytes());
+    text.extend_from_slice(b";t=");
+    text.extend_from_slice(itoa::Buffer::new().format(admission.resets_s).as_bytes());
+    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits and letters")
+}
+
+/// The answer to a browser that asks what it may ask: anything, for a day.
+pub(super) fn preflight() -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    open_to_anybody(headers);
+    for (name, value) in [
+        ("access-control-allow-methods", "GET, HEAD, POST, OPTIONS"),
+        ("access-control-allow-headers", "api-key, authorization, content-type, accept"),
+        ("access-control-max-age", "86400"),
+        ("allow", "GET, HEAD, POST, OPTIONS"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}

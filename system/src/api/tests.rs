@@ -1,0 +1,388 @@
+//! The contract, row by row.
+
+use std::sync::LazyLock;
+
+use georush_core::{Origin, Status, Version};
+use hyper::{Request, header::USER_AGENT};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    edge::Settings,
+    geo,
+    item::{Account, Item},
+    plans::Plans,
+    whitelist::Whitelist,
+};
+
+static DATA: LazyLock<Arc<ArcSwap<Data>>> = LazyLock::new(|| {
+    let geo = Geo::load(&geo::Settings::default()).expect("the built-in data is good");
+    Arc::new(ArcSwap::from_pointee(Data::new(geo)))
+});
+
+const PLANS: &str = r#"
+[plans.free]
+quota = 3
+bulk = false
+asn = false
+[plans.business]
+quota = 20_000
+paid = true
+[plans.tiny]
+quota = 2
+paid = true
+"#;
+
+fn api_with(plans: &str) -> Api {
+    let plans = Plans::parse(plans, "plans.toml").expect("good plans");
+    let edge = Edge::new(Settings::new(Origin::default()), &plans);
+    let api = Api::new(
+        Arc::clone(&DATA),
+        Arc::new(edge),
+        Trusted::new(vec!["10.0.0.0/8".parse().expect("a block")]),
+        Box::new(Vec::new),
+    );
+    for (key, plan, whitelist) in [
+        ("free-key", "free", None),
+        ("paid-key", "business", None),
+        ("tiny-key", "tiny", None),
+        ("shop-key", "business", Some("shop.example")),
+    ] {
+        let whitelist = whitelist.and_then(|host: &str| Whitelist::new(vec![host.parse().expect("a host")]));
+        let version = Version { generation: 0, number: 1 };
+        let account = Account {
+            plan: plan.into(),
+            created: api.now(),
+            status: Status::Active,
+            whitelist,
+            label: "".into(),
+            version,
+        };
+        api.edge.apply(api.now(), &Item { subject: crate::key::identifier(key), account: Some(account), usage: None });
+    }
+    api
+}
+
+fn api() -> Api {
+    api_with(PLANS)
+}
+
+fn open_api() -> Api {
+    api_with(&format!("{PLANS}\n[anonymous]\nplan = \"free\""))
+}
+
+const STRANGER: [u8; 4] = [203, 0, 114, 7];
+
+fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+    let mut request = Request::builder().uri(target);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let parts = request.body(()).expect("a request").into_parts().0;
+    api.answer(&parts, IpAddr::from(STRANGER))
+}
+
+fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+    let mut request = Request::builder().method(Method::POST).uri(target);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let parts = request.body(()).expect("a request").into_parts().0;
+    api.answer_body(&parts, Bytes::copy_from_slice(body.as_bytes()), IpAddr::from(STRANGER))
+}
+
+fn json_of(response: &Response<Bytes>) -> Value {
+    serde_json::from_slice(response.body()).expect("JSON")
+}
+
+fn text_of(response: &Response<Bytes>) -> &str {
+    std::str::from_utf8(response.body()).expect("text")
+}
+
+fn header<'a>(response: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
+    response.headers().get(name).map(|value| value.to_str().expect("text"))
+}
+
+#[test]
+fn a_record_has_every_field_with_its_type() {
+    let response = ask(&api(), "/8.8.8.8?api-key=paid-key", &[]);
+    assert_eq!(response.status(), 200);
+    let record = json_of(&response);
+    let fields: Vec<&str> = record.as_object().expect("an object").keys().map(String::as_str).collect();
+    let mut wanted = fields::FIELDS.to_vec();
+    wanted.retain(|field| *field != "carrier");
+    wanted.sort_unstable();
+    assert_eq!(fields, wanted);
+    assert_eq!(
+        [
+            &record["ip"],
+            &record["country_code"],
+            &record["continent_code"],
+            &record["asn"]["asn"],
+            &record["currency"]["code"]
+        ],
+        ["8.8.8.8", "US", "NA", "AS15169", "USD"]
+    );
+    assert_eq!((&record["is_eu"], &record["city"], &record["count"]), (&json!(false), &Value::Null, &json!("1")));
+    assert_eq!(record["asn"]["route"], "8.8.8.0/24");
+    let threat = record["threat"].as_object().expect("threat is always an object");
+    assert!(threat["is_tor"].is_boolean() && threat["blocklists"].is_array());
+    for field in ["latitude", "longitude"] {
+        assert!(record[field].is_number());
+    }
+}
+
+#[test]
+fn known_addresses_are_where_clients_tests_expect_them() {
+    let api = api();
+    for (ip, field, wanted) in [
+        ("41.128.21.123", "country_code", "EG"),
+        ("5.9.0.1", "country_code", "DE"),
+        ("8.8.4.4", "country_code", "US"),
+        ("2001:4860:4860::8888", "country_code", "US"),
+    ] {
+        assert_eq!(text_of(&ask(&api, &format!("/{ip}/{field}?api-key=paid-key"), &[])), wanted, "{ip}");
+    }
+    let v6 = json_of(&ask(&api, "/2001:4860:4860::8888?api-key=paid-key", &[]));
+    assert_eq!((&v6["asn"]["asn"], &v6["ip"]), (&json!("AS15169"), &json!("2001:4860:4860::8888")));
+    let germany = json_of(&ask(&api, "/5.9.0.1?api-key=paid-key", &[]));
+    assert_eq!((&germany["is_eu"], &germany["time_zone"]["name"]), (&json!(true), &json!("Europe/Berlin")));
+}
+
+#[test]
+fn every_row_of_the_error_table() {
+    let api = api();
+    for _ in 0..3 {
+        assert_eq!(ask(&api, "/8.8.8.8?api-key=free-key", &[]).status(), 200);
+    }
+    for _ in 0..2 {
+        assert_eq!(ask(&api, "/8.8.8.8?api-key=tiny-key", &[]).status(), 200);
+    }
+    let rows = [
+        ("/127.0.0.1?api-key=paid-key", 400, "127.0.0.1 is a private IP address"),
+        ("/192.168.1.1?api-key=paid-key", 400, "192.168.1.1 is a private IP address"),
+        ("/fe80::1?api-key=paid-key", 400, "fe80::1 is a private IP address"),
+        ("/224.244.244.244?api-key=paid-key", 400, "224.244.244.244 is a reserved IP address."),
+        ("/100.64.0.1?api-key=paid-key", 400, "100.64.0.1 is a reserved IP address."),
+        ("/bleh?api-key=paid-key", 400, "bleh does not appear to be an IPv4 or IPv6 address"),
+        ("/8.8.8.8?fields=bleh&api-key=paid-key", 400, "bleh is not a valid field."),
+        ("/8.8.8.8?callback=1x&api-key=paid-key", 400, "callback is not a valid name of a JavaScript function."),
+        ("/8.8.8.8", 401, "You have not provided a valid API Key."),
+        ("/8.8.8.8?api-key=", 401, "You have not provided a valid API Key."),
+        ("/8.8.8.8?api-key=nobodys", 401, "You have not provided a valid API Key."),
+        ("/bleh?api-key=nobodys", 401, "You have not provided a valid API Key."),
+        (
+            "/8.8.8.8?api-key=free-key",
+            403,
+            "You have exceeded your free quota. Upgrade to a paid plan to re-activate your account.",
+        ),
+        (
+            "/8.8.8.8?api-key=tiny-key",
+            403,
+            "You have made 2 requests and have exceeded your daily quota. Upgrade to the next plan to re-activate your account.",
+        ),
+        ("/AS15169?api-key=free-key", 403, "Upgrade to a paid plan to access ASN data."),
+        ("/8.8.8.8?api-key=shop-key", 403, "IP or domain not in whitelist."),
+        ("/ASBlah?api-key=paid-key", 404, "ASBlah was not found."),
+        ("/AS4294967294?api-key=paid-key", 404, "AS4294967294 was not found."),
+        ("/a/b/c?api-key=paid-key", 404, "/a/b/c was not found; /openapi.json describes what is here."),
+        ("/bulk?api-key=paid-key", 405, "Only POST and OPTIONS can be used here."),
+    ];
+    for (target, status, message) in rows {
+        let response = ask(&api, target, &[]);
+        let told = json_of(&response)["message"].clone();
+        assert_eq!((response.status().as_u16(), told), (status, json!(message)), "{target}");
+        assert_eq!(header(&response, "content-type"), Some("application/json"), "{target}");
+        assert_eq!(header(&response, "access-control-allow-origin"), Some("*"), "{target}");
+    }
+    let many = format!("[{}]", vec!["\"8.8.8.8\""; 101].join(","));
+    for (key, body, status, message) in [
+        ("paid-key", "{\"a\":1}", 400, "You did not provide a valid JSON Array."),
+        ("paid-key", "[1,2]", 400, "You did not provide a valid JSON Array."),
+        ("paid-key", "[\"8.8.8.8\"", 400, "You did not provide a valid JSON Array."),
+        ("paid-key", "", 400, "You did not provide a valid JSON Array."),
+        ("paid-key", &many, 400, "Bulk requests should not contain more than 100 IP addresses."),
+        ("free-key", "[\"8.8.8.8\"]", 403, "Upgrade to a paid plan to make bulk requests."),
+    ] {
+        let response = post(&api, &format!("/bulk?api-key={key}"), body, &[]);
+        assert_eq!(
+            (response.status().as_u16(), json_of(&response)["message"].clone()),
+            (status, json!(message)),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn quota_headers_are_on_answers_and_on_refusals() {
+    let api = api();
+    let seen: Vec<_> = (0..4)
+        .map(|_| {
+            let response = ask(&api, "/8.8.8.8?api-key=free-key", &[]);
+            let left = header(&response, "ratelimit").expect("a header").split(";t=").next().map(str::to_owned);
+            assert_eq!(header(&response, "ratelimit-policy"), Some("\"day\";q=3;w=86400"));
+            (response.status().as_u16(), left.expect("a text"))
+        })
+        .collect();
+    let wanted = [(200, "r=2"), (200, "r=1"), (200, "r=0"), (403, "r=0")].map(|(s, r)| (s, format!("\"day\";{r}")));
+    assert_eq!(seen, wanted);
+}
+
+#[test]
+fn bulk_answers_in_order_with_errors_in_their_places_and_costs_its_length() {
+    let api = api();
+    let body = r#"["8.8.8.8","bleh","127.0.0.1","AS15169","2001:4860:4860::8888"]"#;
+    let response = post(&api, "/bulk/?api-key=paid-key&fields=", body, &[("content-type", "text/plain")]);
+    let answers = json_of(&response);
+    assert_eq!(answers.as_array().map(Vec::len), Some(5));
+    assert_eq!((&answers[0]["ip"], &answers[4]["ip"]), (&json!("8.8.8.8"), &json!("2001:4860:4860::8888")));
+    assert_eq!(answers[1]["message"], "bleh does not appear to be an IPv4 or IPv6 address");
+    assert_eq!(answers[2]["message"], "127.0.0.1 is a private IP address");
+    assert!(
+        answers[3]["ipv4_prefixes"].as_array().is_some_and(|list| list.contains(&json!("8.8.8.0/24"))),
+        "{}",
+        answers[3]["asn"]
+    );
+    assert_eq!((&answers[0]["count"], &answers[4]["count"]), (&json!("5"), &json!("5")));
+    assert_eq!(json_of(&post(&api, "/bulk?api-key=paid-key", "[]", &[])), json!([]));
+    let two = json_of(&post(&api, "/bulk?api-key=paid-key&fields=ip,count", r#"["8.8.8.8","8.8.4.4"]"#, &[]));
+    assert_eq!(two, json!([{"ip": "8.8.8.8", "count": "7"}, {"ip": "8.8.4.4", "count": "7"}]));
+}
+
+#[test]
+fn a_bulk_request_that_does_not_fit_whole_is_refused() {
+    let api = api();
+    let body = r#"["8.8.8.8","8.8.8.8","8.8.8.8"]"#;
+    assert_eq!(post(&api, "/bulk?api-key=tiny-key", body, &[]).status(), 403);
+    assert_eq!(ask(&api, "/8.8.8.8/count?api-key=tiny-key", &[]).body(), "1");
+}
+
+#[test]
+fn single_fields_are_bare_for_some_and_json_for_others() {
+    let api = api();
+    let get = |target: &str, agent: &str| {
+        text_of(&ask(&api, &format!("{target}?api-key=paid-key"), &[("user-agent", agent)])).to_owned()
+    };
+    assert_eq!(get("/8.8.8.8/country_name/", "x"), "United States");
+    assert_eq!(get("/8.8.8.8/country_name", "node"), "\"United States\"");
+    assert_eq!(get("/8.8.8.8/country_name", "ipdata-rust/0.1.1"), "\"United States\"");
+    assert_eq!(get("/8.8.8.8/is_eu", "x"), "false");
+    assert_eq!(get("/8.8.8.8/city", "x"), "null");
+    assert_eq!(get("/8.8.8.8/carrier", "ipdata-rust/0.1.1"), "{}");
+    assert!(get("/asn/8.8.8.8", "x").starts_with("{\"asn\":\"AS15169\""));
+    assert_eq!(text_of(&ask(&api, "/8.8.8.8/country_name?format=json&api-key=paid-key", &[])), "\"United States\"");
+}
+
+#[test]
+fn the_rust_client_gets_no_nulls_and_its_own_bulk() {
+    let api = api();
+    let rust = [("user-agent", "ipdata-rust/0.1.1")];
+    let record = json_of(&ask(&api, "/8.8.8.8?api-key=paid-key", &rust));
+    assert!(!record.to_string().contains("null"), "{record}");
+    let bulk = json_of(&post(&api, "/bulk?api-key=paid-key", r#"["8.8.8.8"]"#, &rust));
+    assert_eq!(bulk["responses"][0]["ip"], "8.8.8.8");
+}
+
+#[test]
+fn clients_of_2017_get_the_flat_record_and_429() {
+    let api = api();
+    let old = [("user-agent", "ipdata-pypi/0.0.1"), ("api-key", "tiny-key")];
+    for _ in 0..2 {
+        let record = json_of(&ask(&api, "/8.8.8.8/en", &old));
+        assert_eq!(
+            (&record["asn"], &record["currency"], &record["city"]),
+            (&json!("AS15169"), &json!("USD"), &json!(""))
+        );
+    }
+    let refused = ask(&api, "/8.8.8.8/en", &old);
+    assert_eq!((refused.status().as_u16(), header(&refused, "content-type")), (429, Some("text/plain; charset=utf-8")));
+    assert!(text_of(&refused).starts_with("You have made 2 requests"));
+}
+
+#[test]
+fn a_callback_makes_a_script() {
+    let api = api();
+    let response = ask(&api, "/8.8.8.8?callback=geo.ip&fields=ip&api-key=paid-key", &[]);
+    assert_eq!(text_of(&response), r#"/**/geo.ip({"ip":"8.8.8.8"});"#);
+    assert_eq!(header(&response, "content-type"), Some("application/javascript"));
+    assert_eq!(header(&response, "x-content-type-options"), Some("nosniff"));
+    assert_eq!(text_of(&ask(&api, "/8.8.8.8?callback=&fields=ip&api-key=paid-key", &[])), r#"{"ip":"8.8.8.8"}"#);
+    assert!(text_of(&ask(&api, "/bleh?callback=cb&api-key=paid-key", &[])).starts_with("/**/cb({\"message\""));
+}
+
+#[test]
+fn strangers_are_counted_by_their_page_or_else_by_their_address() {
+    let api = open_api();
+    let count = |headers: &[(&str, &str)]| json_of(&ask(&api, "/8.8.8.8", headers))["count"].clone();
+    assert_eq!((count(&[]), count(&[])), (json!("1"), json!("2")));
+    let page = [("referer", "https://Shop.example/cart")];
+    assert_eq!((count(&page), count(&[("origin", "https://shop.example")])), (json!("1"), json!("2")));
+    assert_eq!(count(&[]), "3");
+    assert_eq!(ask(&api, "/8.8.8.8", &[]).status(), 403);
+    assert_eq!(ask(&api, "/8.8.8.8?api-key=nobodys", &[]).status(), 401);
+}
+
+#[test]
+fn a_whitelisted_page_may_use_its_key() {
+    let api = api();
+    for page in [("referer", "https://shop.example/x"), ("origin", "https://SHOP.example")] {
+        assert_eq!(ask(&api, "/8.8.8.8?api-key=shop-key", &[page]).status(), 200);
+    }
+    assert_eq!(ask(&api, "/8.8.8.8?api-key=shop-key", &[("referer", "https://other.example")]).status(), 403);
+}
+
+#[test]
+fn the_caller_is_the_last_that_no_trusted_proxy_is() {
+    let api = api();
+    let through = |peer: [u8; 4], forwarded: &str| {
+        let request = Request::builder().uri("/ip?api-key=paid-key").header("x-forwarded-for", forwarded);
+        let parts = request.body(()).expect("a request").into_parts().0;
+        text_of(&api.answer(&parts, peer.into())).to_owned()
+    };
+    assert_eq!(through([10, 0, 0, 1], "6.6.6.6, 8.8.8.8, 10.0.0.2"), "8.8.8.8");
+    assert_eq!(through([9, 9, 9, 9], "8.8.8.8"), "9.9.9.9");
+    assert_eq!(ask(&api, "/ip?api-key=paid-key", &[]).body(), "203.0.114.7");
+}
+
+#[test]
+fn languages_change_names_only_where_the_data_has_them() {
+    let api = api();
+    for path in ["/8.8.8.8/fr-FR", "/8.8.8.8/en"] {
+        let record = json_of(&ask(&api, &format!("{path}?api-key=paid-key"), &[]));
+        assert_eq!(record["country_name"], "United States");
+    }
+}
+
+#[test]
+fn service_paths_cost_nothing_and_need_no_key() {
+    let api = api();
+    for (path, kind) in [
+        ("/healthz", "application/json"),
+        ("/readyz", "application/json"),
+        ("/openapi.json", "application/json"),
+        ("/metrics", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("/attribution", "text/markdown; charset=utf-8"),
+    ] {
+        let response = ask(&api, path, &[]);
+        assert_eq!((response.status().as_u16(), header(&response, "content-type")), (200, Some(kind)), "{path}");
+    }
+    api.edge.set_readable(false);
+    assert_eq!(ask(&api, "/readyz", &[]).status(), 503);
+}
+
+#[test]
+fn browsers_may_ask_before_they_ask() {
+    let request = Request::builder().method(Method::OPTIONS).uri("/8.8.8.8").body(()).expect("a request");
+    let response = api().answer(&request.into_parts().0, STRANGER.into());
+    assert_eq!((response.status().as_u16(), header(&response, "access-control-max-age")), (204, Some("86400")));
+    let request =
+        Request::builder().method(Method::DELETE).uri("/8.8.8.8?api-key=paid-key").body(()).expect("a request");
+    let response = api().answer(&request.into_parts().0, STRANGER.into());
+    assert_eq!((response.status().as_u16(), header(&response, "allow")), (405, Some("GET, HEAD, OPTIONS")));
+    assert!(
+        !api()
+            .answer(&Request::builder().header(USER_AGENT, "x").body(()).expect("one").into_parts().0, STRANGER.into())
+            .body()
+            .is_empty()
+    );
+}
