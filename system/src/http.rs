@@ -258,7 +258,8 @@ fn http1(limits: &Limits) -> http1::Builder {
     builder.half_close(true);
     builder.max_header_size(limits.header_bytes);
     builder.max_buf_size(limits.header_bytes.max(8 * 1024));
-    // Answers are small: one copy is cheaper than the queue of buffers and writev.
+    // Answers are small: one copy is cheaper than the queue of buffers and writev (6,060 against 6,480 instructions
+    // a request of a bare hyper, callgrind).
     builder.writev(false);
     // It would allocate a timer for each request; see `connection`.
     builder.header_read_timeout(None);

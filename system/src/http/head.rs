@@ -3,7 +3,7 @@
 //!
 //! Not here: parsing; everything else that may be wrong with a head is found by hyper.
 
-use memchr::memchr;
+use memchr::memchr_iter;
 
 /// Where in the stream of requests the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,19 +88,45 @@ impl Scanner {
                     }
                     keep = at;
                 }
-                Place::Line | Place::Fields => {
-                    let Some(end) = memchr(b'\n', rest) else {
-                        self.carried.extend_from_slice(rest);
-                        return Ok(());
-                    };
-                    self.any_line(&rest[..end]).map_err(|why| Fault { keep, why })?;
-                    at += end + 1;
-                    if self.place != Place::Fields {
+                Place::Line | Place::Fields => match self
+                    .lines(rest)
+                    .map_err(|(before, why)| Fault { keep: before.map_or(keep, |before| at + before), why })?
+                {
+                    None => return Ok(()),
+                    Some(taken) => {
+                        at += taken;
                         keep = at;
                     }
-                }
+                },
             }
         }
+    }
+
+    /// Takes lines until one ends a head that has a body: how many bytes that were; none, if it took all. If it fails,
+    /// it says where the last head before the fault ended.
+    fn lines(&mut self, bytes: &[u8]) -> Result<Option<usize>, (Option<usize>, &'static str)> {
+        let mut start = 0;
+        let mut ended = None;
+        for end in memchr_iter(b'\n', bytes) {
+            let line = &bytes[start..end];
+            start = end + 1;
+            // What most lines are: a whole header that is none of ours.
+            if let [first, .., b'\r'] = line
+                && self.place == Place::Fields
+                && !matches!(first | 0x20, b'h' | b'c' | b't')
+                && self.carried.is_empty()
+            {
+                continue;
+            }
+            self.any_line(line).map_err(|why| (ended, why))?;
+            match self.place {
+                Place::Fields => {}
+                Place::Line => ended = Some(start),
+                Place::Body(_) | Place::Rest => return Ok(Some(start)),
+            }
+        }
+        self.carried.extend_from_slice(&bytes[start..]);
+        Ok(None)
     }
 
     fn any_line(&mut self, line: &[u8]) -> Result<(), &'static str> {

@@ -117,7 +117,8 @@ impl Watch {
         let waits = pulse.write_waits.load(Relaxed);
         let reading_body = pulse.reading_body.load(Relaxed);
         let same_head = head != 0 && head == self.head;
-        let same_answers = answers == self.answers && !reading_body && head == 0;
+        // A long answer that is being read slowly is no idle time either.
+        let same_answers = answers == self.answers && !reading_body && !waits && head == 0;
         let same_writes = waits && self.waited && writes == self.writes;
         (self.head, self.answers, self.writes, self.waited) = (head, answers, writes, waits);
         if self.write_ticks.ran_out(same_writes) {

@@ -130,9 +130,9 @@ async fn a_handshake_that_does_not_end_is_given_up() {
     files.renew();
     let site = Site::start_with(short(), Some(files.load().expect("loaded")));
     assert_eq!(site.talk("").await, "");
-    assert_eq!(site.readings().slow_handshakes, 1);
+    site.eventually("a slow handshake", |readings| readings.slow_handshakes == 1).await;
     let _ = site.talk("GET / HTTP/1.1\r\n\r\n").await;
-    assert_eq!(site.readings().failed_handshakes, 1);
+    site.eventually("a failed handshake", |readings| readings.failed_handshakes == 1).await;
 }
 
 #[test]
