@@ -3,6 +3,10 @@
 //! Not here: any decision on quotas, counts or replication; those are the core's.
 
 pub mod item;
+pub mod key;
+mod nearest;
+pub mod plans;
+pub mod usage;
 pub mod whitelist;
 
 pub use georush_core as core;
