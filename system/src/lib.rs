@@ -11,6 +11,7 @@ pub mod item;
 pub mod key;
 mod nearest;
 pub mod plans;
+pub mod store;
 pub mod usage;
 pub mod whitelist;
 

@@ -5,7 +5,7 @@
 
 mod gaps;
 
-pub use gaps::Gaps;
+pub use gaps::{Gaps, Lane};
 
 use crate::{
     count::Change,

@@ -44,6 +44,13 @@ impl Count {
         }
     }
 
+    /// What each origin contributes, if anything.
+    pub fn components(&self) -> impl Iterator<Item = (Origin, u64)> + '_ {
+        let newest = self.newest.iter().zip(0..).filter(|(component, _)| component.value > 0);
+        let newest = newest.map(|(c, region)| (Origin { region, epoch: c.epoch }, c.value));
+        newest.chain(self.older.iter().copied())
+    }
+
     /// Applies `change` to the component of `origin`; returns by how much the total grew.
     #[inline]
     pub fn apply(&mut self, origin: Origin, change: Change) -> u64 {
@@ -118,6 +125,9 @@ mod tests {
         assert_eq!(backward.total(), 6);
         for count in [forward, backward] {
             assert_eq!((count.of(A), count.of(B), count.of(A2)), (3, 2, 1));
+            let mut components: Vec<_> = count.components().collect();
+            components.sort_unstable();
+            assert_eq!(components, [(A, 3), (A2, 1), (B, 2)]);
         }
     }
 

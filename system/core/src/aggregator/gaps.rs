@@ -6,14 +6,16 @@
 use crate::usage::{Origin, UsageEvent};
 
 /// Lines seen and missing of one lane of one origin.
-#[derive(Debug, Clone)]
-struct Lane {
-    origin: Origin,
-    number: u16,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// Whose lane.
+    pub origin: Origin,
+    /// Number of the lane.
+    pub number: u16,
     /// The lowest number above everything seen.
-    next: u64,
+    pub next: u64,
     /// Missing numbers below `next`, as inclusive ranges in ascending order.
-    missing: Vec<(u64, u64)>,
+    pub missing: Vec<(u64, u64)>,
 }
 
 /// The gaps of all origins. Durable: stored with the checkpoint, so that a restart does not forget them.
@@ -23,6 +25,18 @@ pub struct Gaps {
 }
 
 impl Gaps {
+    /// The gaps that were stored as these lanes.
+    #[must_use]
+    pub fn from_lanes(lanes: Vec<Lane>) -> Self {
+        Self { lanes }
+    }
+
+    /// All lanes, each in one place as long as these gaps live.
+    #[must_use]
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
     /// Lines known to be missing, all origins together.
     #[must_use]
     pub fn missing(&self) -> u64 {

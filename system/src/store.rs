@@ -1,0 +1,101 @@
+//! The embedded tables and the embedded stream: SQLite files in one state directory, shared by processes of one machine.
+//!
+//! `central.db` is the central table, `stream.db` the stream, `<region>.db` a region's table. Not here: who reads and
+//! writes them when; that is the pipeline.
+
+mod central;
+mod error;
+mod file;
+mod items;
+mod regional;
+mod stream;
+
+pub use central::{Applied, Batch, Central, DeadLetter, Lease, Position};
+pub use error::Error;
+pub use regional::Regional;
+pub use stream::{Record, SHARDS, Stream};
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process,
+};
+
+const CENTRAL: &str = "central";
+const STREAM: &str = "stream";
+
+/// A state directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory(PathBuf);
+
+impl Directory {
+    /// The directory at `path`, made if there is none.
+    ///
+    /// # Errors
+    /// If it can't be made or written.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let probe = path.join(format!(".writable-{}", process::id()));
+        let told = |source| Error::Directory { directory: path.to_owned(), source };
+        fs::create_dir_all(path).and_then(|()| fs::write(&probe, "")).map_err(told)?;
+        // Another thread of this process may have removed it.
+        let _ = fs::remove_file(&probe);
+        Ok(Self(path.to_owned()))
+    }
+
+    /// The directory at `path`, which must hold state already.
+    ///
+    /// # Errors
+    /// If it holds none.
+    pub fn existing(path: &Path) -> Result<Self, Error> {
+        let directory = Self(path.to_owned());
+        if directory.file(CENTRAL).exists() {
+            return Ok(directory);
+        }
+        let source = io::Error::new(io::ErrorKind::NotFound, "there is no central.db in it");
+        Err(Error::Directory { directory: path.to_owned(), source })
+    }
+
+    /// Opens the central table.
+    ///
+    /// # Errors
+    /// If the file can't be opened.
+    pub fn central(&self) -> Result<Central, Error> {
+        Central::open(self.file(CENTRAL))
+    }
+
+    /// Opens the stream.
+    ///
+    /// # Errors
+    /// If the file can't be opened.
+    pub fn stream(&self) -> Result<Stream, Error> {
+        Stream::open(self.file(STREAM))
+    }
+
+    /// Opens a region's table; a new region is given the next number.
+    ///
+    /// # Errors
+    /// If the name is none, a file can't be opened, or the region's file and the central table are of different states.
+    pub fn regional(&self, region: &str) -> Result<Regional, Error> {
+        let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if region.is_empty() || !region.bytes().all(letter) || [CENTRAL, STREAM].contains(&region) {
+            return Err(Error::RegionName(region.to_owned()));
+        }
+        let mut regional = Regional::open(self.file(region))?;
+        let number = self.central()?.register(region, regional.known_number()?)?;
+        regional.adopt(region, number)?;
+        Ok(regional)
+    }
+
+    /// Whether the region has a table here.
+    #[must_use]
+    pub fn has_region(&self, region: &str) -> bool {
+        self.file(region).exists()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.db"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

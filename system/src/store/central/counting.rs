@@ -1,0 +1,309 @@
+//! The aggregator's part of the central table: its lease, its position, and the one transaction in which counts,
+//! checkpoints, gaps and dead letters become durable together.
+//!
+//! Not here: how events become updates.
+
+use std::collections::HashMap;
+
+use georush_core::{
+    Identifier, Origin, SubjectId, Timestamp, Version, WindowId,
+    aggregator::{Effect, Gaps, Lane, Update},
+    count::Count,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{Central, newest, set_newest};
+use crate::{
+    item::Usage,
+    store::{
+        error::{Error, Halt},
+        items,
+        stream::SHARDS,
+    },
+};
+
+/// Dead letters kept; whoever writes nonsense for hours must not fill the disk.
+const DEAD_LETTERS_MAX: u32 = 10_000;
+
+/// The right to aggregate, until somebody else takes it. Its token grows with each holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    token: u64,
+    lasts_us: u64,
+}
+
+/// Where aggregation goes on.
+#[derive(Debug, Clone)]
+pub struct Position {
+    /// The last sequence number counted, by shard.
+    pub checkpoints: Vec<u64>,
+    /// What is known to be missing.
+    pub gaps: Gaps,
+}
+
+/// A line that is no usage log line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Shard of its record.
+    pub shard: u16,
+    /// Sequence number of its record.
+    pub sequence: u64,
+    /// Which line of the record, from 1.
+    pub line: u32,
+    /// The line, cut if it is long.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What one transaction makes durable.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Identity of the stream that it was read from.
+    pub stream: &'a str,
+    /// What the aggregator asks for.
+    pub effects: &'a [Effect],
+    /// Identifiers by number of the subject.
+    pub subjects: &'a [Identifier],
+    /// When the newest event of each row was decided.
+    pub counted_at: &'a HashMap<(SubjectId, WindowId), Timestamp>,
+    /// The lanes that may have changed.
+    pub lanes: &'a [&'a Lane],
+    /// Lines that are none.
+    pub dead_letters: &'a [DeadLetter],
+}
+
+/// What came of a batch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Usage groups written.
+    pub rows: u64,
+    /// Cost by which counts grew.
+    pub grown: u64,
+    /// Updates of windows that are no longer kept, because the subject has events in two later ones.
+    pub late: u64,
+}
+
+impl Central {
+    /// Takes the lease for `lasts_us` microseconds unless somebody holds it.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn acquire(&mut self, now: Timestamp, lasts_us: u64) -> Result<Option<Lease>, Error> {
+        // A lease that ends later than one taken now is from a clock that has since been set back.
+        let held = |expires: u64| expires > now.0 && expires <= now.after(lasts_us).0;
+        let expires = |db: &Connection| db.query_row("SELECT expires FROM lease", [], |row| row.get(0));
+        if self.0.read("looking at the lease", |db| Ok(held(expires(db)?)))? {
+            return Ok(None);
+        }
+        self.0.write("taking the lease", |db| {
+            if held(expires(db)?) {
+                return Ok(None);
+            }
+            let take = "UPDATE lease SET token = token + 1, expires = ? RETURNING token";
+            let token = db.query_row(take, [now.after(lasts_us).0], |row| row.get(0))?;
+            Ok(Some(Lease { token, lasts_us }))
+        })
+    }
+
+    /// Holds the lease for its time from now on.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] if somebody else has taken it, or SQLite fails.
+    pub fn renew(&mut self, lease: Lease, now: Timestamp) -> Result<(), Error> {
+        self.0.write("renewing the lease", |db| keep(db, lease, now))
+    }
+
+    /// Gives the lease back, if it is still held.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn release(&mut self, lease: Lease) -> Result<(), Error> {
+        self.0.write("releasing the lease", |db| {
+            db.execute("UPDATE lease SET expires = 0 WHERE token = ?", [lease.token])?;
+            Ok(())
+        })
+    }
+
+    /// Where aggregation of this stream goes on; a stream that was never read begins at its beginning.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn position(&mut self, stream: &str) -> Result<Position, Error> {
+        self.0.read("reading the checkpoints", |db| {
+            let mut one = db.prepare_cached("SELECT sequence FROM checkpoints WHERE stream = ? AND shard = ?")?;
+            let mut checkpoint =
+                |shard| one.query_row((stream, shard), |row| row.get(0)).optional().map(Option::unwrap_or_default);
+            let checkpoints = (0..SHARDS).map(&mut checkpoint).collect::<Result<_, _>>()?;
+            let mut all = db.prepare_cached("SELECT region, epoch, lane, next, missing FROM lanes")?;
+            let lanes = all.query_map([], |row| {
+                let missing = row.get_ref(4)?.as_str()?;
+                Ok(Lane {
+                    origin: Origin { region: row.get(0)?, epoch: row.get(1)? },
+                    number: row.get(2)?,
+                    next: row.get(3)?,
+                    missing: serde_json::from_str(missing).map_err(|error| {
+                        rusqlite::Error::FromSqlConversionFailure(4, rusqlite::types::Type::Text, error.into())
+                    })?,
+                })
+            })?;
+            Ok(Position { checkpoints, gaps: Gaps::from_lanes(lanes.collect::<Result<_, _>>()?) })
+        })
+    }
+
+    /// Makes a batch durable, all of it or nothing.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] if somebody else has taken the lease, or SQLite fails.
+    pub fn apply(&mut self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<Applied, Error> {
+        self.0.write("counting", |db| {
+            keep(db, lease, now)?;
+            let mut applied = Applied::default();
+            let mut version = newest(db)?;
+            let row = |effect: &Effect| match effect {
+                Effect::Update(update) => Some((update.subject, update.window)),
+                Effect::Checkpoint { .. } => None,
+            };
+            for effects in batch.effects.chunk_by(|a, b| row(a).is_some() && row(a) == row(b)) {
+                match effects[0] {
+                    Effect::Update(Update { subject, window, .. }) => {
+                        let counted_at = batch.counted_at.get(&(subject, window)).copied().unwrap_or_default();
+                        let subject = batch.subjects[subject.index()].to_string();
+                        let row = CountRow { subject, window, counted_at };
+                        row.update(db, effects, &mut version, &mut applied)?;
+                    }
+                    Effect::Checkpoint { shard, sequence } => {
+                        db.prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)")?.execute((
+                            batch.stream,
+                            shard,
+                            sequence,
+                        ))?;
+                    }
+                }
+            }
+            set_newest(db, version)?;
+            store_lanes(db, batch.lanes)?;
+            store_dead_letters(db, batch)?;
+            Ok(applied)
+        })
+    }
+
+    /// The newest dead letters, `most` at most, and how many are kept.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn dead_letters(&mut self, most: u32) -> Result<(Vec<DeadLetter>, u64), Error> {
+        self.0.read("reading dead letters", |db| {
+            let count = db.query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))?;
+            let mut statement = db.prepare_cached(
+                "SELECT shard, sequence, line, text, reason FROM dead_letters ORDER BY rowid DESC LIMIT ?",
+            )?;
+            let letters = statement.query_map([most], |row| {
+                let (shard, sequence, line) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(DeadLetter { shard, sequence, line, text: row.get(3)?, reason: row.get(4)? })
+            })?;
+            Ok((letters.collect::<Result<_, _>>()?, count))
+        })
+    }
+}
+
+fn keep(db: &Connection, lease: Lease, now: Timestamp) -> Result<(), Halt> {
+    let mut statement = db.prepare_cached("UPDATE lease SET expires = ? WHERE token = ?")?;
+    match statement.execute((now.after(lease.lasts_us).0, lease.token))? {
+        0 => Err(Error::Fenced.into()),
+        _ => Ok(()),
+    }
+}
+
+/// One subject in one window.
+struct CountRow {
+    subject: String,
+    window: WindowId,
+    counted_at: Timestamp,
+}
+
+impl CountRow {
+    /// Applies adjacent updates of this row as one write; writes nothing if the count does not grow.
+    fn update(
+        &self,
+        db: &Connection,
+        effects: &[Effect],
+        version: &mut Version,
+        applied: &mut Applied,
+    ) -> rusqlite::Result<()> {
+        let stored = db
+            .prepare_cached(
+                "SELECT window, components, counted_at, generation, number FROM usage WHERE subject = ? AND window = ?",
+            )?
+            .query_row((&self.subject, self.window.0), items::usage_of)
+            .optional()?;
+        if stored.is_none() && self.is_late(db)? {
+            applied.late += effects.len() as u64;
+            return Ok(());
+        }
+        let mut count = Count::default();
+        for &(origin, value) in stored.iter().flat_map(|usage| &usage.components) {
+            count.apply(origin, georush_core::count::Change::Raise(value));
+        }
+        let grown: u64 = effects
+            .iter()
+            .map(|effect| match effect {
+                Effect::Update(update) => count.apply(update.origin, update.change),
+                Effect::Checkpoint { .. } => 0,
+            })
+            .sum();
+        if grown == 0 {
+            return Ok(());
+        }
+        applied.rows += 1;
+        applied.grown += grown;
+        version.number += 1;
+        let counted_at = stored.as_ref().map_or(self.counted_at, |usage| usage.counted_at.max(self.counted_at));
+        let usage =
+            Usage { window: self.window, components: count.components().collect(), version: *version, counted_at };
+        items::put_usage(db, &self.subject, &usage, version.number)?;
+        if stored.is_none() {
+            self.keep_two_windows(db)?;
+        }
+        Ok(())
+    }
+
+    fn is_late(&self, db: &Connection) -> rusqlite::Result<bool> {
+        let later: u64 = db
+            .prepare_cached("SELECT count(*) FROM usage WHERE subject = ? AND counted_at > ?")?
+            .query_row((&self.subject, self.counted_at.0), |row| row.get(0))?;
+        Ok(later >= 2)
+    }
+
+    fn keep_two_windows(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.prepare_cached(
+            "DELETE FROM usage WHERE subject = ?1 AND window NOT IN \
+             (SELECT window FROM usage WHERE subject = ?1 ORDER BY counted_at DESC, window DESC LIMIT 2)",
+        )?
+        .execute([&self.subject])
+        .map(|_| ())
+    }
+}
+
+fn store_lanes(db: &Connection, lanes: &[&Lane]) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached("INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?)")?;
+    for lane in lanes {
+        let missing = serde_json::to_string(&lane.missing).expect("numbers are JSON");
+        statement.execute((lane.origin.region, lane.origin.epoch, lane.number, lane.next, missing))?;
+    }
+    Ok(())
+}
+
+fn store_dead_letters(db: &Connection, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let mut statement = db.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)")?;
+    for letter in batch.dead_letters {
+        statement.execute((batch.stream, letter.shard, letter.sequence, letter.line, &letter.text, &letter.reason))?;
+    }
+    if !batch.dead_letters.is_empty() {
+        db.execute(
+            "DELETE FROM dead_letters WHERE rowid <= (SELECT max(rowid) FROM dead_letters) - ?",
+            [DEAD_LETTERS_MAX],
+        )?;
+    }
+    Ok(())
+}

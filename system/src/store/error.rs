@@ -1,0 +1,120 @@
+//! What can be wrong with the files of a state directory.
+//!
+//! Not here: what to do about it; commands say it and end, drivers log it, wait and try again.
+
+use std::{io, path::PathBuf};
+
+use georush_core::Identifier;
+
+/// Why a file did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory is no place for files.
+    #[error("{}: can't hold state: {source}; choose a directory that this user may write", directory.display())]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another version wrote the file.
+    #[error(
+        "{}: its layout is {found}, expected {wanted}: another version of georush wrote it; use that version, or move \
+         the file away",
+        file.display()
+    )]
+    Layout {
+        /// The file.
+        file: PathBuf,
+        /// Number of its layout.
+        found: i32,
+        /// Number of the layout that this version reads.
+        wanted: i32,
+    },
+    /// The file holds nothing that can be understood.
+    #[error("{}: damaged, or not a file of georush ({found}); restore it from a backup, or move it away", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        found: String,
+    },
+    /// SQLite could not do it: locked for too long, disk full and the like.
+    #[error("{}: {doing} failed: {source}", file.display())]
+    Sqlite {
+        /// The file.
+        file: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A region's file and the central table were not made for each other.
+    #[error(
+        "{}: region {region} has number {found}, but {wanted} in central.db: the files do not belong together; restore \
+         both from the same backup",
+        file.display()
+    )]
+    Foreign {
+        /// The region's file.
+        file: PathBuf,
+        /// The region.
+        region: String,
+        /// Its number in its own file.
+        found: u16,
+        /// Its number in the central table.
+        wanted: u16,
+    },
+    /// A region can't be called so.
+    #[error("{0:?} is no name of a region, expected lower-case letters, digits and hyphens, such as eu-west-1")]
+    RegionName(String),
+    /// No number is left for a region or a life of its edge.
+    #[error("{0}: all 65,535 {1} are used up; start with a new state directory")]
+    UsedUp(String, &'static str),
+    /// The key exists.
+    #[error("{0} exists already; a key is made once")]
+    Exists(Identifier),
+    /// Another aggregator has taken over; this one's writes are refused.
+    #[error("another aggregator has taken over; the batch was not written")]
+    Fenced,
+}
+
+impl Error {
+    /// `source`, which happened to `file`; tells damage from what may pass.
+    pub(super) fn sqlite(file: &std::path::Path, doing: &'static str, source: rusqlite::Error) -> Self {
+        use rusqlite::{Error as Sql, ErrorCode};
+        let file = file.to_owned();
+        match source {
+            Sql::SqliteFailure(code, _)
+                if matches!(code.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) =>
+            {
+                Self::Damaged { file, found: source.to_string() }
+            }
+            Sql::FromSqlConversionFailure(..) | Sql::InvalidColumnType(..) | Sql::IntegralValueOutOfRange(..) => {
+                Self::Damaged { file, found: source.to_string() }
+            }
+            _ => Self::Sqlite { file, doing, source },
+        }
+    }
+}
+
+/// What ends a transaction without effect.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// SQLite.
+    Sqlite(rusqlite::Error),
+    /// A condition of ours.
+    Told(Error),
+}
+
+impl From<rusqlite::Error> for Halt {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Told(error)
+    }
+}
