@@ -2,6 +2,7 @@
 //!
 //! Not here: any decision on quotas, counts or replication; those are the core's.
 
+pub mod geo;
 pub mod item;
 pub mod whitelist;
 
