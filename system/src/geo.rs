@@ -2,14 +2,19 @@
 //!
 //! Not here: who may ask, and how an answer is wrapped.
 
+pub mod build;
+pub mod check;
 pub mod countries;
+pub mod fetch;
 mod index;
+pub mod package;
 mod pieces;
 pub mod place;
 mod ranges;
 pub mod source;
 mod systems;
 mod text;
+pub mod threat;
 pub mod zones;
 
 use std::{

@@ -7,6 +7,7 @@ pub mod api;
 pub mod edge;
 pub mod geo;
 pub mod http;
+pub mod geo;
 pub mod item;
 pub mod key;
 mod nearest;
