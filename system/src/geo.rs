@@ -30,12 +30,13 @@ use countries::Countries;
 use index::Index;
 use pieces::{
     NO_NETWORK, NO_PLACE_HEAD, NO_PLACE_TAIL, NetworkPieces, PlacePieces, foreign_names, has_centre, push_network_head,
-    push_network_tail, push_place_head, push_place_tail,
+    push_network_tail, push_place_head, push_place_tail, push_threat,
 };
 use place::{Network, Place};
-use source::{Error, Holding, Source};
+use source::{Holding, Source};
 pub use systems::Blocks;
 use systems::Systems;
+use threat::Threats;
 use zones::{ZoneId, Zones};
 
 /// What the data is made of and how much memory it may take.
@@ -47,11 +48,24 @@ pub struct Settings {
     pub small_memory: bool,
     /// Address of the folder of flags.
     pub flags: String,
+    /// Directory of threat lists.
+    pub threats: Option<PathBuf>,
+}
+
+/// Why data can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A data file.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// A threat list.
+    #[error(transparent)]
+    Threat(#[from] threat::Error),
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { files: Vec::new(), small_memory: false, flags: "https://ipdata.co/flags/".to_owned() }
+        Self { files: Vec::new(), small_memory: false, flags: "https://ipdata.co/flags/".to_owned(), threats: None }
     }
 }
 
@@ -63,6 +77,7 @@ pub struct Geo {
     sources: Vec<Source>,
     index: Option<Index>,
     systems: Systems,
+    threats: Threats,
 }
 
 /// An address with everything known of it.
@@ -91,7 +106,8 @@ impl Geo {
             false => Some(Index::new(&sources, &countries, &mut zones)?),
         };
         let systems = Systems::new(&sources)?;
-        Ok(Self { countries, zones, sources, index, systems })
+        let threats = Threats::of(settings.threats.as_deref(), &sources)?;
+        Ok(Self { countries, zones, sources, index, systems, threats })
     }
 
     /// The files it was made of, the most trusted first.
@@ -204,7 +220,7 @@ fn no_network() -> NetworkPieces<'static> {
 }
 
 impl Found<'_> {
-    /// Appends the members of the record, from `ip` to the time zone, each followed by a comma.
+    /// Appends the members of the record, from `ip` to the threat, each followed by a comma.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>, now: Timestamp) {
         let country = self.geo.countries.get(self.place.country);
@@ -226,6 +242,7 @@ impl Found<'_> {
         out.extend_from_slice(&self.network.tail);
         out.extend_from_slice(&country.piece_tongue);
         self.geo.zones.write(out, self.place.zone, self.place.country, now);
+        push_threat(out, &self.geo.threats.on(self.ip));
     }
 }
 

@@ -7,7 +7,6 @@ pub mod api;
 pub mod edge;
 pub mod geo;
 pub mod http;
-pub mod geo;
 pub mod item;
 pub mod key;
 mod nearest;

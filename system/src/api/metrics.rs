@@ -139,7 +139,7 @@ impl Metrics {
         ];
         all.extend(readings);
         let mut buckets = Vec::new();
-        let bounds = BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+        let bounds = BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
         for (bound, count) in bounds.zip(&self.took) {
             buckets.push((bound, read(count)));
         }
@@ -196,7 +196,7 @@ mod tests {
         for line in [
             r#"georush_requests_total{status="200",cause="served"} 2.0"#,
             r#"georush_requests_total{status="403",cause="over-quota"} 1.0"#,
-            r#"georush_handler_seconds_bucket{le="4e-6"} 2"#,
+            r#"georush_handler_seconds_bucket{le="0.000004"} 2"#,
             r#"georush_handler_seconds_bucket{le="+Inf"} 3"#,
             "georush_data_age_seconds 1.5",
         ] {

@@ -17,9 +17,6 @@ const RECORD_BYTES: usize = 1_408;
 /// Items of a bulk request.
 const ITEMS_MAX: usize = 100;
 
-/// The threat member of an address on no list. Scores have no free source, so they are null.
-const NO_THREAT: &[u8] = br#""threat":{"is_tor":false,"is_vpn":false,"is_icloud_relay":false,"is_proxy":false,"is_datacenter":false,"is_anonymous":false,"is_known_attacker":false,"is_known_abuser":false,"is_threat":false,"is_bogon":false,"blocklists":[],"scores":{"vpn_score":null,"proxy_score":null,"threat_score":null,"trust_score":null}},"#;
-
 /// Writes the answers to one request.
 pub(super) struct Scribe<'a> {
     pub(super) geo: &'a Geo,
@@ -56,7 +53,6 @@ impl Scribe<'_> {
         let mut out = Vec::with_capacity(RECORD_BYTES);
         out.push(b'{');
         found.write(&mut out, self.asked.now);
-        out.extend_from_slice(NO_THREAT);
         out.extend_from_slice(br#""count":""#);
         out.extend_from_slice(itoa::Buffer::new().format(self.count).as_bytes());
         out.extend_from_slice(br#""}"#);

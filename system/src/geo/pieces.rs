@@ -8,6 +8,7 @@ use super::{
     countries::{CountryId, push_centre},
     place::{Network, Place},
     text::{Text, push_string},
+    threat::Threat,
     zones::ZoneId,
 };
 
@@ -86,6 +87,39 @@ pub(super) fn push_network_tail(out: &mut Vec<u8>, network: &Network) {
         out.extend_from_slice(b":{");
         out.text("name", Some(name)).text("mcc", Some(mcc)).text("mnc", Some(mnc)).end(b"},");
     }
+}
+
+/// The threat member of an address on no list. Scores have no free source, so they are null.
+const NO_THREAT: &[u8] = br#""threat":{"is_tor":false,"is_vpn":false,"is_icloud_relay":false,"is_proxy":false,"is_datacenter":false,"is_anonymous":false,"is_known_attacker":false,"is_known_abuser":false,"is_threat":false,"is_bogon":false,"blocklists":[],"scores":{"vpn_score":null,"proxy_score":null,"threat_score":null,"trust_score":null}},"#;
+
+/// Appends the threat member. An address with a place is no bogon.
+pub(super) fn push_threat(out: &mut Vec<u8>, threat: &Threat<'_>) {
+    if *threat == Threat::default() {
+        out.extend_from_slice(NO_THREAT);
+        return;
+    }
+    let flags = threat.flags;
+    let blocklist = |name: &String| {
+        let kind = if flags.is_known_attacker() { "attacker" } else { "abuser" };
+        serde_json::json!({ "name": name, "site": null, "type": kind })
+    };
+    let member = serde_json::json!({
+        "is_tor": flags.is_tor(),
+        "is_vpn": flags.is_vpn(),
+        "is_icloud_relay": flags.is_icloud_relay(),
+        "is_proxy": flags.is_proxy(),
+        "is_datacenter": flags.is_datacenter(),
+        "is_anonymous": flags.is_anonymous(),
+        "is_known_attacker": flags.is_known_attacker(),
+        "is_known_abuser": flags.is_known_abuser(),
+        "is_threat": flags.is_threat(),
+        "is_bogon": false,
+        "blocklists": threat.blocklists.iter().map(blocklist).collect::<Vec<_>>(),
+        "scores": { "vpn_score": null, "proxy_score": null, "threat_score": null, "trust_score": null },
+    });
+    out.extend_from_slice(br#""threat":"#);
+    out.extend_from_slice(member.to_string().as_bytes());
+    out.push(b',');
 }
 
 /// The names of country and continent in another language.

@@ -295,7 +295,8 @@ impl Record<'_> {
 
     /// The network of the record, if it holds one.
     pub(super) fn network(&self) -> Option<Network> {
-        let asn = self.asn.0.or(self.autonomous_system_number.0.map(|number| number as u32)).filter(|&asn| is_public(asn));
+        let asn =
+            self.asn.0.or(self.autonomous_system_number.0.map(|number| number as u32)).filter(|&asn| is_public(asn));
         let name = self.as_name.or(self.asn.1).or(self.autonomous_system_organization).or(self.organization);
         let name = owned(name.or(self.isp));
         let carrier = self.mobile_country_code.zip(self.mobile_network_code).zip(self.isp);

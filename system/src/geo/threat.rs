@@ -11,8 +11,11 @@ use std::{
 mod list;
 mod table;
 
+use ipnet::IpNet;
 use list::List;
 use table::Table;
+
+use super::source::{Family, Source};
 
 /// What a file's name says of its addresses: the part before the first full stop, and the flag.
 const KINDS: [(&str, Flags); 7] = [
@@ -172,8 +175,20 @@ pub enum Error {
 
 impl Threats {
     /// Loads every `*.txt` and `*.csv` of a directory; other files are none of ours.
+    ///
+    /// # Errors
+    ///
+    /// The first file that is no list, and its line.
     pub fn load(directory: &Path) -> Result<Self, Error> {
-        let lists = list::load_all(directory)?;
+        Self::of(Some(directory), &[])
+    }
+
+    /// The lists of a directory, and what Anonymous-IP files among the data say.
+    pub(super) fn of(directory: Option<&Path>, sources: &[Source]) -> Result<Self, Error> {
+        let mut lists = directory.map(list::load_all).transpose()?.unwrap_or_default();
+        for source in sources.iter().filter(|source| source.kind().contains("Anonymous")) {
+            lists.extend(of_records(source));
+        }
         Ok(Self::of_lists(lists))
     }
 
@@ -196,7 +211,7 @@ impl Threats {
     }
 
     /// What all lists say of an address. An IPv4 address within IPv6 (`::ffff:192.0.2.1`) is taken as IPv4.
-    pub fn of(&self, ip: IpAddr) -> Threat<'_> {
+    pub fn on(&self, ip: IpAddr) -> Threat<'_> {
         let combination = match ip.to_canonical() {
             IpAddr::V4(ip) => self.ipv4.at(ip.to_bits()),
             IpAddr::V6(ip) => self.ipv6.at(ip.to_bits()),
@@ -204,6 +219,25 @@ impl Threats {
         let found = combination.and_then(|index| self.combinations.get(index));
         found.map_or_else(Threat::default, |found| Threat { flags: found.flags, blocklists: &found.blocklists })
     }
+}
+
+/// One list for each flag that the records of a file can have.
+fn of_records(source: &Source) -> Vec<List> {
+    let mut lists: Vec<_> =
+        [Flags::TOR, Flags::VPN, Flags::PROXY, Flags::DATACENTER].into_iter().map(List::empty).collect();
+    for family in [Family::V4, Family::V6] {
+        // The file was verified when it was opened.
+        let _ = source.networks(family, |start, prefix, _, read| {
+            read(&mut |record| {
+                let Some(flags) = record.anonymous() else { return };
+                let set = [flags.tor, flags.vpn, flags.proxy, flags.hosting];
+                for (list, _) in lists.iter_mut().zip(set).filter(|(_, set)| *set) {
+                    list.add(IpNet::new_assert(start, prefix));
+                }
+            });
+        });
+    }
+    lists
 }
 
 impl Combination {

@@ -43,6 +43,10 @@ fn load(path: &Path) -> Result<List, Error> {
 }
 
 impl List {
+    pub(super) fn empty(flags: Flags) -> Self {
+        Self { flags, blocklist: None, ipv4: Vec::new(), ipv6: Vec::new() }
+    }
+
     /// A list from its file's name (without the extension) and content; `path` is for errors.
     pub(super) fn parse(path: &Path, stem: &str, content: &str) -> Result<Self, Error> {
         let (kind, name) = stem.split_once('.').map_or((stem, None), |(kind, name)| (kind, Some(name)));
@@ -50,7 +54,7 @@ impl List {
             return Err(Error::Kind { path: path.to_owned(), found: kind.to_owned() });
         };
         let blocklist = name.filter(|name| flags.is_threat() && !name.is_empty()).map(str::to_owned);
-        let mut list = Self { flags, blocklist, ipv4: Vec::new(), ipv6: Vec::new() };
+        let mut list = Self { blocklist, ..Self::empty(flags) };
         let content = content.strip_prefix('\u{feff}').unwrap_or(content);
         for (index, line) in content.lines().enumerate() {
             let line = line.split(['#', ';']).next().unwrap_or_default().trim();
@@ -64,7 +68,7 @@ impl List {
         Ok(list)
     }
 
-    fn add(&mut self, network: IpNet) {
+    pub(super) fn add(&mut self, network: IpNet) {
         match network {
             IpNet::V4(network) => self.ipv4.push((network.network().to_bits(), network.broadcast().to_bits())),
             IpNet::V6(network) => self.ipv6.push((network.network().to_bits(), network.broadcast().to_bits())),

@@ -10,14 +10,14 @@ fn threats(files: &[(&str, &str)]) -> Threats {
 }
 
 fn flags(threats: &Threats, ip: &str) -> Flags {
-    threats.of(ip.parse().expect("an address")).flags
+    threats.on(ip.parse().expect("an address")).flags
 }
 
 #[test]
 fn no_lists_say_nothing() {
     let none = Threats::default();
     assert!(none.is_empty());
-    assert_eq!(none.of("192.0.2.1".parse().expect("an address")), Threat::default());
+    assert_eq!(none.on("192.0.2.1".parse().expect("an address")), Threat::default());
     assert!(threats(&[("tor", "# nothing today\n\n")]).is_empty());
 }
 
@@ -67,10 +67,10 @@ fn named_lists_of_attackers_and_abusers_are_blocklists_and_no_others() {
         ("known_attacker.firehol", "192.0.2.0/26"),
         ("datacenter.cloud", "192.0.2.0/24"),
     ]);
-    let found = threats.of("192.0.2.1".parse().expect("an address"));
+    let found = threats.on("192.0.2.1".parse().expect("an address"));
     assert_eq!(found.blocklists, ["firehol", "mail.example"]);
     assert!(found.flags.is_threat() && found.flags.is_datacenter() && !found.flags.is_anonymous());
-    assert_eq!(threats.of("192.0.2.200".parse().expect("an address")).blocklists, ["mail.example"]);
+    assert_eq!(threats.on("192.0.2.200".parse().expect("an address")).blocklists, ["mail.example"]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn every_address_agrees_with_asking_each_block_in_turn() {
         for (kind, block) in &blocks {
             wanted = if covers(block) { wanted.union(KINDS[*kind as usize].1) } else { wanted };
         }
-        assert_eq!(threats.of(ip.into()).flags, wanted, "{ip}");
+        assert_eq!(threats.on(ip.into()).flags, wanted, "{ip}");
     }
 }
 
@@ -132,7 +132,7 @@ fn a_directory_is_loaded_by_its_files_names_and_errors_name_file_and_line() {
     write("known_attacker.firehol.csv", "192.0.2.0/24,x\n");
     write("README.md", "not a list");
     let threats = Threats::load(&directory).expect("good");
-    let found = threats.of("192.0.2.1".parse().expect("an address"));
+    let found = threats.on("192.0.2.1".parse().expect("an address"));
     assert!(found.flags.is_tor() && found.flags.is_known_attacker());
     assert_eq!(found.blocklists, ["firehol"]);
 
