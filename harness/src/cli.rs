@@ -3,6 +3,7 @@
 //! Not here: what a command does with them; see the modules below.
 
 mod check;
+mod data;
 mod interrupt;
 mod run;
 mod verify;
@@ -74,6 +75,9 @@ enum Command {
     VerifyDeterminism(VerifyArgs),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+    /// Build, fetch and check data sets of addresses.
+    #[command(after_long_help = data::EXAMPLES)]
+    Data(data::DataArgs),
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +157,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Check(args) => check::check(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
+            Command::Data(args) => data::data(args),
         },
         Err(error) => asked_for_help_or_wrong(&error),
     };

@@ -79,7 +79,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 10] = [
+    let pages: [(&str, &[&str]); 20] = [
         ("georush-h", &["-h"]),
         ("georush", &["--help"]),
         ("run-h", &["run", "-h"]),
@@ -90,6 +90,16 @@ fn help_is_what_was_committed() {
         ("verify-determinism", &["verify-determinism", "--help"]),
         ("schema-h", &["schema", "-h"]),
         ("schema", &["schema", "--help"]),
+        ("data-h", &["data", "-h"]),
+        ("data", &["data", "--help"]),
+        ("data-build-h", &["data", "build", "-h"]),
+        ("data-build", &["data", "build", "--help"]),
+        ("data-fetch-h", &["data", "fetch", "-h"]),
+        ("data-fetch", &["data", "fetch", "--help"]),
+        ("data-fetch-city-h", &["data", "fetch", "city", "-h"]),
+        ("data-fetch-city", &["data", "fetch", "city", "--help"]),
+        ("data-check-h", &["data", "check", "-h"]),
+        ("data-check", &["data", "check", "--help"]),
     ];
     for (name, arguments) in pages {
         let output = scratch.georush(arguments);
@@ -142,6 +152,25 @@ fn wrong_arguments_are_one_line() {
     let live = scratch.georush(&["run", "quiet.toml", "--mode", "live"]);
     assert_errors(&live);
     assert!(text(&live.stderr).contains("not available yet"));
+}
+
+#[test]
+fn data_that_is_missing_or_no_mmdb_is_one_line_a_file() {
+    let scratch = Scratch::new("data-bad");
+    let output = scratch.georush(&["data", "check", "missing.mmdb", "quiet.toml"]);
+    assert_errors(&output);
+    let errors = text(&output.stderr);
+    let lines: Vec<_> = errors.lines().collect();
+    assert_eq!(lines.len(), 2, "{errors}");
+    assert!(lines[0].starts_with("error: missing.mmdb: ") && lines[1].starts_with("error: quiet.toml: "), "{errors}");
+    assert_errors(&scratch.georush(&["data", "build", "--packages", "."]));
+    assert_errors(&scratch.georush(&["data", "fetch", "city", "--packages", "."]));
+    let archive = "ip-location-db-geo-whois-asn-country-mmdb-2.3.2026061719.tgz";
+    fs::write(scratch.0.join(archive), "something else").expect("writable");
+    let output = scratch.georush(&["data", "build", "--packages", "."]);
+    assert_errors(&output);
+    let errors = text(&output.stderr);
+    assert!(errors.contains("expected sha512-xemBDNQl4mCY") && errors.lines().count() == 1, "{errors}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Builds the data set that comes with georush: countries and autonomous systems of networks, in one MMDB file.
 //!
-//! Not here: where the packages come from ([`package`](super::package)); reading the result.
+//! Not here: where the packages come from ([`package`]); reading the result.
 
 use std::{
     net::IpAddr,

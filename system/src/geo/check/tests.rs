@@ -24,6 +24,14 @@ fn a_file_tells_its_type_date_size_shape_and_one_record() {
 }
 
 #[test]
+fn a_file_without_a_description_is_good() {
+    let mut writer = Writer::new("country ipvAll");
+    let network = "8.8.8.0/24".parse::<ipnet::IpNet>().expect("a network");
+    writer.insert_value(network, Field::map([("country_code", "US")])).expect("a record");
+    assert_eq!(look(writer.to_bytes().expect("small")).expect("good").networks, 1);
+}
+
+#[test]
 fn an_address_that_a_file_lacks_has_no_record() {
     let record = Field::map([("asn", 15_169_u32)]);
     let found = look(mmdb("test", "2001:db8::/32", record)).expect("good");
