@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod interrupt;
 mod run;
+mod serve;
 mod verify;
 
 use std::{
@@ -75,6 +76,12 @@ enum Command {
     VerifyDeterminism(VerifyArgs),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+    /// Serve the geolocation API for one or more regions, and count usage.
+    #[command(after_long_help = serve::SERVE_EXAMPLES)]
+    Serve(Box<serve::ServeArgs>),
+    /// Serve one region and leave the counting to a `serve` with the same state directory.
+    #[command(after_long_help = serve::EDGE_EXAMPLES)]
+    Edge(Box<serve::EdgeArgs>),
     /// Build, fetch and check data sets of addresses.
     #[command(after_long_help = data::EXAMPLES)]
     Data(data::DataArgs),
@@ -157,6 +164,8 @@ pub(crate) fn main() -> ExitCode {
             Command::Check(args) => check::check(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
+            Command::Serve(args) => serve::serve(args),
+            Command::Edge(args) => serve::edge(args),
             Command::Data(args) => data::data(args),
         },
         Err(error) => asked_for_help_or_wrong(&error),

@@ -6,6 +6,10 @@
 
 mod cli;
 
+/// A server allocates for every connection and every answer.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

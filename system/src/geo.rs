@@ -220,6 +220,12 @@ fn no_network() -> NetworkPieces<'static> {
 }
 
 impl Found<'_> {
+    /// Whether the data says anything of the address.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.place.country != countries::CountryId::NONE || self.network.asn.is_some()
+    }
+
     /// Appends the members of the record, from `ip` to the threat, each followed by a comma.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>, now: Timestamp) {

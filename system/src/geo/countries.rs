@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use super::text::{Text, push_float};
 
@@ -49,6 +50,8 @@ struct Raw {
     time_zones: Vec<Box<str>>,
     /// Code without the country's: name and type.
     subdivisions: BTreeMap<Box<str>, (Box<str>, Box<str>)>,
+    /// Other names, and the codes they stand for.
+    subdivision_aliases: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// One country. The pieces are members of a JSON object, each followed by a comma, as they stand in every answer.
@@ -83,10 +86,10 @@ pub struct Country {
 }
 
 impl Country {
-    /// The code of the subdivision of this name, letter case aside, and its type in lower case.
+    /// The code of the subdivision of this name, and its type; case and accents don't matter.
     #[must_use]
     pub fn subdivision_by_name(&self, name: &str) -> Option<(&str, &str)> {
-        let code = self.by_name.get(&name.to_lowercase())?;
+        let code = self.by_name.get(&folded(name))?;
         self.subdivision_by_code(code)
     }
 
@@ -160,9 +163,9 @@ fn nowhere() -> Country {
 }
 
 fn country(code: Box<str>, raw: Raw, flags: &str) -> Country {
-    let mut names = Vec::new();
-    names.text("country_name", Some(&raw.name)).text("country_code", Some(&code));
-    names.text("continent_name", Some(&raw.continent_name)).text("continent_code", Some(&raw.continent_code));
+    let mut piece_names = Vec::new();
+    piece_names.text("country_name", Some(&raw.name)).text("country_code", Some(&code));
+    piece_names.text("continent_name", Some(&raw.continent_name)).text("continent_code", Some(&raw.continent_code));
     let mut flag = Vec::new();
     flag.text("calling_code", raw.calling_code.as_deref());
     flag.text("flag", Some(&format!("{flags}{}.png", code.to_lowercase())));
@@ -173,10 +176,12 @@ fn country(code: Box<str>, raw: Raw, flags: &str) -> Country {
     let centre = raw.latitude.zip(raw.longitude);
     let mut piece_centre = Vec::new();
     push_centre(&mut piece_centre, centre);
-    let by_name = raw.subdivisions.iter().map(|(code, (name, _))| (name.to_lowercase(), code.clone())).collect();
+    let aliases = raw.subdivision_aliases.iter().map(|(name, code)| (folded(name), code.clone()));
+    let names = raw.subdivisions.iter().map(|(code, (name, _))| (folded(name), code.clone()));
+    let by_name = aliases.chain(names).collect();
     Country {
         piece_eu: format!(r#""is_eu":{},"#, raw.is_eu).into_bytes().into(),
-        piece_names: names.into(),
+        piece_names: piece_names.into(),
         piece_flag: flag.into(),
         piece_tongue: tongue(&raw).into(),
         piece_centre: piece_centre.into(),
@@ -187,13 +192,14 @@ fn country(code: Box<str>, raw: Raw, flags: &str) -> Country {
         continent_name: raw.continent_name,
         is_eu: Some(raw.is_eu),
         time_zones: raw.time_zones,
-        subdivisions: raw
-            .subdivisions
-            .into_iter()
-            .map(|(c, (name, kind))| (c, (name, kind.to_lowercase().into())))
-            .collect(),
+        subdivisions: raw.subdivisions,
         by_name,
     }
+}
+
+/// A name as it is compared: without case and accents.
+fn folded(name: &str) -> String {
+    name.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
 }
 
 /// The regional indicator symbol of the letter A; two of them are a flag. Source: Unicode Standard Annex 51.
@@ -266,5 +272,7 @@ mod tests {
         assert_eq!(us.subdivision_by_name("california"), Some(("CA", "state")));
         assert_eq!(us.subdivision_by_code("CA"), Some(("CA", "state")));
         assert_eq!(us.subdivision_by_name("Atlantis"), None);
+        let brazil = countries.get(countries.id("BR"));
+        assert_eq!(brazil.subdivision_by_name("Sao Paulo"), Some(("SP", "state")));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 
-use super::{countries::Countries, place::Record};
+use super::{check, countries::Countries, place::Record};
 
 /// A file that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +119,7 @@ impl Source {
         let invalid = |cause: MaxMindDbError| Error::Invalid { path: name.clone(), cause: cause.to_string() };
         let size = bytes.as_ref().len();
         let reader = Reader::from_source(bytes).map_err(invalid)?;
-        reader.verify().map_err(invalid)?;
+        check::verify(&reader).map_err(invalid)?;
         let source = Self { reader, name: name.clone(), size };
         if !source.is_ours()? {
             let kind = source.reader.metadata().database_type.clone();

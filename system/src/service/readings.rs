@@ -1,0 +1,79 @@
+//! What the HTTP server and the pipeline count, as readings for `/metrics`.
+//!
+//! Not here: what an API counts of its own requests.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use crate::{
+    api::{Reading, Readings},
+    http::{Counters, Server},
+    pipeline::{AggregatorCounters, Pipeline, ReplicatorCounters},
+};
+
+/// The readings of one region.
+pub(super) fn of(region: &str, server: &Server, pipeline: &Pipeline) -> Readings {
+    let http = server.counters();
+    let aggregator = Arc::clone(pipeline.aggregator());
+    let replicator = pipeline.replicators().iter().find(|(name, _)| name == region).map(|(_, counters)| Arc::clone(counters));
+    Box::new(move || {
+        let mut all = of_http(&http);
+        all.extend(of_aggregator(&aggregator));
+        all.extend(replicator.iter().flat_map(|counters| of_replicator(counters)));
+        all
+    })
+}
+
+fn read(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn flag(flag: &AtomicBool) -> f64 {
+    f64::from(u8::from(flag.load(Ordering::Relaxed)))
+}
+
+fn of_http(counters: &Counters) -> Vec<Reading> {
+    let seen = counters.read();
+    let ended = [
+        ("slow-handshake", seen.slow_handshakes),
+        ("failed-handshake", seen.failed_handshakes),
+        ("slow-head", seen.slow_heads),
+        ("slow-body", seen.slow_bodies),
+        ("slow-reader", seen.slow_readers),
+        ("idle", seen.idle),
+        ("turned-away", seen.turned_away),
+    ];
+    vec![
+        Reading::gauge("connections", "Connections that are open.", seen.open as f64),
+        Reading::counter("connections_accepted", "Connections since the start.", seen.accepted),
+        Reading {
+            name: "connections_ended",
+            help: "Connections that the server ended, and why.",
+            counter: true,
+            values: ended.iter().map(|(why, count)| (vec![("why", (*why).to_owned())], *count as f64)).collect(),
+        },
+    ]
+}
+
+fn of_aggregator(counters: &AggregatorCounters) -> Vec<Reading> {
+    vec![
+        Reading::gauge("aggregator_active", "Whether this process counts, or stands by.", flag(&counters.active)),
+        Reading::counter("aggregator_events", "Usage events taken in, repeated ones too.", read(&counters.events)),
+        Reading::counter("aggregator_counted", "Cost by which central counts grew.", read(&counters.counted)),
+        Reading::counter("aggregator_dead_letters", "Lines that were none.", read(&counters.dead_letters)),
+        Reading::gauge("aggregator_missing_lines", "Log lines known to be missing.", read(&counters.missing) as f64),
+        Reading::gauge("aggregator_lag_records", "Records not counted yet.", read(&counters.lag) as f64),
+        Reading::counter("aggregator_failures", "Turns that failed.", read(&counters.failures)),
+    ]
+}
+
+fn of_replicator(counters: &ReplicatorCounters) -> Vec<Reading> {
+    vec![
+        Reading::counter("replicator_written", "Groups put into the region's table.", read(&counters.written)),
+        Reading::gauge("replicator_lag_changes", "Central changes not in the region yet.", read(&counters.lag) as f64),
+        Reading::counter("replicator_refusals", "Writes that the region refused.", read(&counters.refusals)),
+        Reading::counter("replicator_failures", "Turns that failed otherwise.", read(&counters.failures)),
+    ]
+}
