@@ -5,6 +5,7 @@
 pub mod item;
 pub mod key;
 mod nearest;
+pub mod pipeline;
 pub mod plans;
 pub mod store;
 pub mod usage;
