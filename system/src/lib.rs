@@ -10,6 +10,7 @@ pub mod http;
 pub mod item;
 pub mod key;
 mod nearest;
+pub mod pipeline;
 pub mod plans;
 pub mod store;
 pub mod usage;

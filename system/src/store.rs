@@ -21,6 +21,8 @@ use std::{
     process,
 };
 
+use georush_core::Version;
+
 const CENTRAL: &str = "central";
 const STREAM: &str = "stream";
 
@@ -55,12 +57,33 @@ impl Directory {
         Err(Error::Directory { directory: path.to_owned(), source })
     }
 
-    /// Opens the central table.
+    /// Opens the central table. If a region has seen more than it holds, it was restored from a backup, and begins a new
+    /// generation. Everybody who writes to it comes through here, so that nothing is written before this is known; a backup
+    /// may only be put in place while no process has the file open.
     ///
     /// # Errors
-    /// If the file can't be opened.
+    /// If the file can't be opened or the directory can't be read.
     pub fn central(&self) -> Result<Central, Error> {
-        Central::open(self.file(CENTRAL))
+        let mut central = Central::open(self.file(CENTRAL))?;
+        if central.supersede(self.newest_seen()?)? {
+            tracing::warn!(state = %self.0.display(), "central.db is older than what regions hold: a new generation begins");
+        }
+        Ok(central)
+    }
+
+    /// The newest version that any region has seen. A region's file that can't be read is its replicator's to tell.
+    fn newest_seen(&self) -> Result<Version, Error> {
+        let told = |source| Error::Directory { directory: self.0.clone(), source };
+        let mut newest = Version::default();
+        for entry in fs::read_dir(&self.0).map_err(told)? {
+            let path = entry.map_err(told)?.path();
+            let is_table = path.extension().is_some_and(|extension| extension == "db");
+            if is_table && path != self.file(CENTRAL) && path != self.file(STREAM) {
+                let cursor = Regional::open(path).and_then(|mut regional| regional.cursor());
+                newest = newest.max(cursor.unwrap_or_default());
+            }
+        }
+        Ok(newest)
     }
 
     /// Opens the stream.
@@ -98,4 +121,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

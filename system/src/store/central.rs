@@ -185,7 +185,7 @@ impl Central {
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn supersede(&mut self, seen: Version) -> Result<bool, Error> {
+    pub(super) fn supersede(&mut self, seen: Version) -> Result<bool, Error> {
         if self.newest()? >= seen {
             return Ok(false);
         }

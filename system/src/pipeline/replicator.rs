@@ -1,0 +1,102 @@
+//! A replicator at work: carries what changed in the central table to one region's table.
+//!
+//! Not here: when to ask and how much to take; that is the core's.
+
+use std::time::Duration;
+
+use georush_core::{
+    Timestamp, Version,
+    replicator::{Effect, Input, Pace, Replicator as Core},
+};
+
+use super::{
+    Settings, micros,
+    worker::{ReplicatorCounters, add, set},
+};
+use crate::store::{Central, Directory, Error, Regional};
+
+/// Changes taken by one read.
+const CHANGES_MAX: u64 = 10_000;
+/// Time between two removals of counts that are no longer needed.
+const TIDY_EVERY_US: u64 = 600_000_000;
+const COUNTS_FORGOTTEN: u32 = 10_000;
+
+/// One region's replicator. A second one of the same region does no harm.
+#[derive(Debug)]
+pub struct Replicator {
+    region: String,
+    central: Central,
+    regional: Regional,
+    settings: Settings,
+    generation: u32,
+    core: Core,
+    outbox: Vec<Effect>,
+    tidied_at: Timestamp,
+}
+
+impl Replicator {
+    /// A replicator that goes on after the region's cursor, or from the beginning if the central table was restored since.
+    ///
+    /// # Errors
+    /// If a file can't be opened.
+    pub fn open(directory: &Directory, region: &str, settings: Settings) -> Result<Self, Error> {
+        let (mut regional, mut central) = (directory.regional(region)?, directory.central()?);
+        let (generation, core) = begin(&mut regional, &mut central, settings)?;
+        let (region, outbox, tidied_at) = (region.to_owned(), Vec::new(), Timestamp::default());
+        Ok(Self { region, central, regional, settings, generation, core, outbox, tidied_at })
+    }
+
+    /// Carries what is new to the region. Returns how long to wait.
+    ///
+    /// # Errors
+    /// If the central table fails, or the region's while nothing is written. A refused write is no error: it is counted,
+    /// and tried again after the wait.
+    pub fn turn(&mut self, now: Timestamp, counters: &ReplicatorCounters) -> Result<Duration, Error> {
+        if now.since(self.tidied_at) >= TIDY_EVERY_US {
+            let before = Timestamp(now.0.saturating_sub(micros(self.settings.counts_kept)));
+            while self.regional.forget(before, COUNTS_FORGOTTEN)? >= COUNTS_FORGOTTEN as usize {}
+            self.tidied_at = now;
+        }
+        let newest = self.central.newest()?;
+        if newest.generation != self.generation {
+            (self.generation, self.core) = begin(&mut self.regional, &mut self.central, self.settings)?;
+        }
+        let mut input = Some(Input::Changes { newest: newest.number });
+        let mut wait_us = 0;
+        while let Some(happened) = input.take() {
+            self.core.handle(happened, &mut self.outbox);
+            for effect in self.outbox.drain(..) {
+                match effect {
+                    Effect::PollAfter(us) => wait_us = us,
+                    Effect::Write { after, upto } => {
+                        let items = self.central.changed(after, upto - after)?;
+                        let cursor = Version { generation: self.generation, number: upto };
+                        input = Some(match self.regional.put(&items, cursor) {
+                            Ok(written) => {
+                                add(&counters.written, written);
+                                Input::Written
+                            }
+                            Err(error) => {
+                                tracing::warn!(region = self.region, %error, "the region refused a write");
+                                add(&counters.refusals, 1);
+                                Input::Refused
+                            }
+                        });
+                    }
+                }
+            }
+        }
+        set(&counters.lag, newest.number.saturating_sub(self.core.cursor()));
+        Ok(Duration::from_micros(wait_us))
+    }
+}
+
+/// The central table's generation, and a core that begins where the region is in it.
+fn begin(regional: &mut Regional, central: &mut Central, settings: Settings) -> Result<(u32, Core), Error> {
+    let cursor = regional.cursor()?;
+    let generation = central.newest()?.generation;
+    let position = if cursor.generation == generation { cursor.number } else { 0 };
+    let (poll_us, backoff_us_max) = (micros(settings.poll), micros(settings.backoff_max));
+    let pace = Pace { poll_us, changes_max: CHANGES_MAX, backoff_us: poll_us, backoff_us_max };
+    Ok((generation, Core::new(pace, position)))
+}

@@ -1,0 +1,397 @@
+//! The pipeline as a whole: from log lines to the rows of every region, through crashes, repeats and rivals.
+//!
+//! Not here: what single files promise; see the store's own tests.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{self, Command, Stdio},
+    sync::atomic::Ordering,
+    thread,
+    time::{Duration, Instant},
+};
+
+use georush_system::{
+    core::{
+        Identifier, Plan, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, Version, WindowKind,
+        edge::{Edge, Effect, Enforcement, OnUnavailable, Request},
+    },
+    item::{Account, Item},
+    key,
+    pipeline::{
+        Aggregator, AggregatorCounters, Feed, Joined, Pipeline, Replicator, ReplicatorCounters, Settings, Uplink, join,
+        now,
+    },
+    store::Directory,
+    usage::Line,
+};
+
+const SUBJECTS: u32 = 7;
+
+/// A state directory of the test's own, gone when the test ends.
+struct State(PathBuf);
+
+impl State {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("georush-pipeline-{}-{name}", process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn directory(&self) -> Directory {
+        Directory::open(&self.0).expect("the system's directory for such files is writable")
+    }
+
+    fn central(&self, subject: u32) -> u64 {
+        count(&self.directory().central().expect("opens").item(&identifier(subject)).expect("read"))
+    }
+
+    fn regional(&self, region: &str, subject: u32) -> u64 {
+        count(&self.directory().regional(region).expect("opens").item(&identifier(subject)).expect("read"))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn identifier(subject: u32) -> Identifier {
+    match subject % 3 {
+        0 => key::identifier(&format!("key {subject}")),
+        1 => Identifier::from_ip(std::net::Ipv4Addr::from(subject).into()),
+        _ => Identifier::Referer(format!("shop-{subject}.example").into()),
+    }
+}
+
+fn count(item: &Item) -> u64 {
+    item.usage.iter().flat_map(|usage| &usage.components).map(|(_, value)| value).sum()
+}
+
+/// An edge that admits everything.
+struct Admitting {
+    edge: Edge,
+    uplink: Uplink,
+    feed: Feed,
+    clock: Timestamp,
+}
+
+impl Admitting {
+    fn join(state: &Path, region: &str, clock: Timestamp) -> Self {
+        let Joined { origin, uplink, feed } = join(state, region).expect("the state directory is writable");
+        Self { edge: Edge::new(origin, Enforcement::Replicated, OnUnavailable::Open), uplink, feed, clock }
+    }
+
+    fn admit(&mut self, subject: u32, lane: u16) -> Line {
+        let plan = Plan { quota: 0, window: WindowKind::MonthCalendar };
+        let (status, version) = (Status::Active, Version::default());
+        let plan = PlanGroup { plan, anchor: Timestamp(0), status, version };
+        let row = Row { plan, usage: UsageGroup::default() };
+        let mut outbox = Vec::new();
+        let request = Request { subject: SubjectId(subject), cost: 1, lane };
+        self.edge.authorize(self.clock, request, &row, false, &mut outbox);
+        let Effect::Log(event) = outbox[0];
+        Line::new(&event, identifier(subject))
+    }
+
+    fn admit_all(&mut self, subjects: &[u32]) -> Vec<Line> {
+        let lines: Vec<_> = subjects.iter().zip(0..).map(|(&subject, i)| self.admit(subject, i % 3)).collect();
+        self.uplink.append(&lines).expect("the stream takes lines");
+        lines
+    }
+}
+
+fn aggregate(state: &State, at: Timestamp) -> AggregatorCounters {
+    let counters = AggregatorCounters::default();
+    let mut aggregator = Aggregator::open(&state.directory(), Settings::default()).expect("opens");
+    while aggregator.turn(at, &counters).expect("nobody is in the way").is_zero() {}
+    counters
+}
+
+fn replicate(state: &State, region: &str) -> ReplicatorCounters {
+    let counters = ReplicatorCounters::default();
+    let mut replicator = Replicator::open(&state.directory(), region, Settings::default()).expect("opens");
+    loop {
+        replicator.turn(now(), &counters).expect("the central table can be read");
+        if counters.lag.load(Ordering::Relaxed) == 0 {
+            return counters;
+        }
+    }
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < until, "waited in vain for: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn quick() -> Settings {
+    Settings { poll: Duration::from_millis(2), lease: Duration::from_millis(200), ..Settings::default() }
+}
+
+#[test]
+fn lines_appended_twice_count_once() {
+    let state = State::new("twice");
+    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let lines = edge.admit_all(&[1, 2, 1]);
+    edge.uplink.append(&lines).expect("the stream takes lines");
+    let counters = aggregate(&state, now());
+    assert_eq!((state.central(1), state.central(2)), (2, 1));
+    let seen =
+        [&counters.events, &counters.counted, &counters.missing, &counters.lag].map(|c| c.load(Ordering::Relaxed));
+    assert_eq!(seen, [6, 3, 0, 0]);
+}
+
+#[test]
+fn of_two_aggregators_one_works_and_what_the_other_has_read_is_refused() {
+    let state = State::new("rivals");
+    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let start = edge.clock;
+    let open = || Aggregator::open(&state.directory(), Settings::default()).expect("opens");
+    let (mut a, mut b) = (open(), open());
+    let (seen_a, seen_b) = (AggregatorCounters::default(), AggregatorCounters::default());
+    let active = || (seen_a.active.load(Ordering::Relaxed), seen_b.active.load(Ordering::Relaxed));
+
+    edge.admit_all(&[1; 3]);
+    a.turn(start, &seen_a).expect("free");
+    b.turn(start, &seen_b).expect("stands by");
+    assert_eq!((active(), state.central(1)), ((true, false), 3));
+
+    edge.admit_all(&[1; 3]);
+    b.turn(start.after(10_000_000), &seen_b).expect("the lease has ended");
+    edge.admit_all(&[1; 3]);
+    let error = a.turn(start.after(10_000_001), &seen_a).expect_err("taken over").to_string();
+    assert!(error.contains("another aggregator has taken over"), "{error}");
+    assert_eq!(state.central(1), 6);
+    a.turn(start.after(10_000_002), &seen_a).expect("stands by");
+    b.turn(start.after(10_000_003), &seen_b).expect("holds the lease");
+    assert_eq!((active(), state.central(1)), ((false, true), 9));
+}
+
+#[test]
+fn a_region_added_later_is_filled() {
+    let state = State::new("later");
+    let mut first = Admitting::join(&state.0, "eu-west-1", now());
+    first.admit_all(&(0..300).collect::<Vec<_>>());
+    aggregate(&state, now());
+    replicate(&state, "eu-west-1");
+    replicate(&state, "us-east-1");
+    let mut later = Admitting::join(&state.0, "us-east-1", now());
+    let items = later.feed.poll().expect("read");
+    assert_eq!(items.len(), 300);
+    assert!(items.iter().all(|item| count(item) == 1));
+    assert_eq!(later.feed.poll().expect("read"), []);
+}
+
+#[test]
+fn a_revoked_key_is_revoked_in_every_region() {
+    let state = State::new("revoke");
+    let regions = ["eu-west-1", "us-east-1", "ap-southeast-2"];
+    let pipeline = Pipeline::start(&state.0, &regions, quick()).expect("starts");
+    let mut edges = regions.map(|region| join(&state.0, region).expect("joins").feed);
+    let mut central = state.directory().central().expect("opens");
+    let account = Account {
+        plan: "free".into(),
+        created: now(),
+        status: Status::Active,
+        whitelist: None,
+        label: "".into(),
+        version: Version::default(),
+    };
+    central.sign_up(&identifier(0), &account).expect("new");
+    let mut reaches_all = |status: Status| {
+        for feed in &mut edges {
+            let mut seen = None;
+            eventually("the key in every region", || {
+                seen = feed.poll().expect("read").pop().or(seen.take());
+                seen.as_ref().and_then(|item| item.account.as_ref()).is_some_and(|account| account.status == status)
+            });
+        }
+    };
+    reaches_all(Status::Active);
+    central.change_account(&identifier(0), |account| account.status = Status::Revoked).expect("written");
+    reaches_all(Status::Revoked);
+    pipeline.stop();
+}
+
+#[test]
+fn a_restarted_edge_counts_under_a_new_epoch() {
+    let state = State::new("restart");
+    for life in 1..=3 {
+        let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+        assert_eq!(edge.edge.origin().epoch, life);
+        edge.admit_all(&[1; 4]);
+    }
+    aggregate(&state, now());
+    assert_eq!(state.central(1), 12);
+}
+
+#[test]
+fn poison_is_put_aside_and_stops_nothing() {
+    let state = State::new("poison");
+    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let mut ahead = edge.admit(1, 0);
+    ahead.at += 7_200_000_000;
+    let elsewhere = Line { region: 9, ..edge.admit(1, 0) };
+    let mut bytes = b"not JSON\n\xff\xfe\n\n{\"v\":1}\n".to_vec();
+    ahead.write(&mut bytes);
+    elsewhere.write(&mut bytes);
+    edge.admit(1, 0).write(&mut bytes);
+    state.directory().stream().expect("opens").append(now(), &[(0, bytes)]).expect("written");
+    edge.admit_all(&[1, 1]);
+    let counters = aggregate(&state, now());
+    assert_eq!(counters.dead_letters.load(Ordering::Relaxed), 5);
+    assert_eq!(state.central(1), 5, "each line says what came before it");
+    assert_eq!(counters.missing.load(Ordering::Relaxed), 2);
+    let (letters, kept) = state.directory().central().expect("opens").dead_letters(9).expect("read");
+    assert_eq!((letters.len(), kept), (5, 5));
+    let reasons: Vec<_> = letters.iter().rev().map(|letter| (letter.line, letter.reason.as_str())).collect();
+    assert!(
+        reasons[0].1.starts_with("expected ident") && reasons[4].1.starts_with("field `region` is 9"),
+        "{reasons:?}"
+    );
+    assert_eq!(reasons.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 4, 5, 6]);
+}
+
+/// A generator of the test's own (xorshift64*).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n
+    }
+}
+
+/// Whatever order edges, aggregators and replicators work, die, repeat themselves and come back in, and even if the central
+/// table is restored from a backup: once all is quiet, every region shows exactly what was admitted.
+#[test]
+fn counts_are_exact_in_every_region_after_any_interleaving_of_crashes() {
+    const REGIONS: [&str; 3] = ["eu-west-1", "us-east-1", "ap-southeast-2"];
+    for seed in 1..=20 {
+        let (state, mut chance) = (State::new(&format!("crashes-{seed}")), Chance(seed));
+        let (directory, start) = (state.directory(), now());
+        let (mut clock, settings) = (start, Settings::default());
+        let mut edges = REGIONS.map(|region| Admitting::join(&state.0, region, start));
+        let mut aggregators: [Option<Aggregator>; 2] = [None, None];
+        let mut replicators: [Option<Replicator>; 3] = [None, None, None];
+        let (mut truth, mut said) = (BTreeMap::<u32, u64>::new(), Vec::<Vec<Line>>::new());
+        let (counters, replicated) = (AggregatorCounters::default(), ReplicatorCounters::default());
+        for _ in 0..150 {
+            let (one, region) = (chance.below(2) as usize, chance.below(3) as usize);
+            match chance.below(16) {
+                0..=3 => {
+                    let subjects: Vec<_> =
+                        (0..=chance.below(20)).map(|_| chance.below(u64::from(SUBJECTS)) as u32).collect();
+                    subjects.iter().for_each(|&subject| *truth.entry(subject).or_default() += 1);
+                    said.push(edges[region].admit_all(&subjects));
+                }
+                4 if !said.is_empty() => {
+                    let again = &said[chance.below(said.len() as u64) as usize];
+                    edges[region].uplink.append(again).expect("the stream takes lines");
+                }
+                5 => edges[region] = Admitting::join(&state.0, REGIONS[region], start),
+                6..=8 => {
+                    let open = || Aggregator::open(&directory, settings).expect("opens");
+                    // An error says that the other has taken over.
+                    let _ = aggregators[one].get_or_insert_with(open).turn(clock, &counters);
+                }
+                9 => aggregators[one] = None,
+                10 => std::mem::forget(aggregators[one].take()),
+                11..=12 => {
+                    let open = || Replicator::open(&directory, REGIONS[region], settings).expect("opens");
+                    replicators[region]
+                        .get_or_insert_with(open)
+                        .turn(clock, &replicated)
+                        .expect("nobody is in the way");
+                }
+                13 => replicators[region] = None,
+                14 => clock = clock.after(4_000_000),
+                15 if chance.below(3) == 0 => {
+                    (aggregators, replicators) = ([None, None], [None, None, None]);
+                    restore_or_back_up(&state.0, chance.below(2) == 0);
+                }
+                _ => {}
+            }
+        }
+        drop(aggregators);
+        let counters = aggregate(&state, clock.after(10_000_000));
+        assert_eq!(counters.missing.load(Ordering::Relaxed), 0, "seed {seed}");
+        for region in REGIONS {
+            replicate(&state, region);
+        }
+        for (&subject, &admitted) in &truth {
+            assert_eq!(state.central(subject), admitted, "seed {seed}, centre, subject {subject}");
+            for region in REGIONS {
+                assert_eq!(state.regional(region, subject), admitted, "seed {seed}, {region}, subject {subject}");
+            }
+        }
+        for edge in &mut edges {
+            let shown: BTreeMap<_, _> =
+                edge.feed.poll().expect("read").iter().map(|item| (item.subject.clone(), count(item))).collect();
+            let wanted = truth.iter().map(|(&subject, &admitted)| (identifier(subject), admitted)).collect();
+            assert_eq!(shown, wanted, "seed {seed}");
+        }
+    }
+}
+
+/// Copies the central table aside, or the copy back.
+fn restore_or_back_up(state: &Path, restore: bool) {
+    let (live, backup) = (state.join("central.db"), state.join("central.backup"));
+    let connection = rusqlite::Connection::open(&live).expect("opens");
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody else has it open");
+    drop(connection);
+    if !restore {
+        fs::copy(&live, &backup).expect("ours");
+    } else if backup.exists() {
+        let _ = (fs::remove_file(state.join("central.db-wal")), fs::remove_file(state.join("central.db-shm")));
+        fs::copy(&backup, &live).expect("ours");
+    }
+}
+
+const PIPELINE_IN: &str = "GEORUSH_TEST_PIPELINE_IN";
+
+/// Not a test by itself: the process that the next one kills.
+#[test]
+fn a_pipeline_to_be_killed() {
+    if let Some(state) = env::var_os(PIPELINE_IN) {
+        let pipeline = Pipeline::start(Path::new(&state), &["eu-west-1", "us-east-1"], quick());
+        thread::sleep(Duration::from_secs(60));
+        drop(pipeline);
+    }
+}
+
+#[test]
+fn counts_are_exact_although_the_pipelines_process_is_killed_again_and_again() {
+    let state = State::new("killed");
+    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let mut chance = Chance(7);
+    let start = || {
+        let mut command = Command::new(env::current_exe().expect("it runs"));
+        command.args(["--exact", "a_pipeline_to_be_killed"]).env(PIPELINE_IN, &state.0);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starts")
+    };
+    let mut child = start();
+    for _ in 0..8 {
+        let until = Instant::now() + Duration::from_millis(150 + chance.below(250));
+        while Instant::now() < until {
+            edge.admit_all(&[0, 1, 2, 1]);
+        }
+        child.kill().expect("ours");
+        child.wait().expect("ours");
+        child = start();
+    }
+    let total = edge.admit(1, 0).cumulative - 1;
+    eventually("the last count in both regions", || {
+        ["eu-west-1", "us-east-1"].iter().all(|region| state.regional(region, 1) == total)
+    });
+    child.kill().expect("ours");
+    child.wait().expect("ours");
+    assert_eq!((state.central(0), state.central(1), state.central(2)), (total / 2, total, total / 2));
+}
