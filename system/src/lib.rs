@@ -12,6 +12,7 @@ pub mod key;
 mod nearest;
 pub mod pipeline;
 pub mod plans;
+pub mod service;
 pub mod store;
 pub mod usage;
 pub mod whitelist;

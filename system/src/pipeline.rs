@@ -28,6 +28,8 @@ use worker::Stop;
 /// How the pipeline paces itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
+    /// Whether to aggregate; without it there are replicators only.
+    pub aggregate: bool,
     /// Wait between two looks at what is new.
     pub poll: Duration,
     /// Longest wait after a failure; the first is `poll`.
@@ -43,6 +45,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            aggregate: true,
             poll: Duration::from_millis(100),
             backoff_max: Duration::from_secs(5),
             lease: Duration::from_secs(3),
@@ -62,7 +65,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts an aggregator and a replicator for each of `regions` on the files in `state`. If another process aggregates
+    /// Starts an aggregator (if asked) and a replicator for each of `regions` on the files in `state`. If another process aggregates
     /// there already, this one stands by. Several processes may have replicators for one region.
     ///
     /// # Errors
@@ -72,17 +75,19 @@ impl Pipeline {
         let mut pipeline =
             Self { stop: Arc::default(), threads: Vec::new(), aggregator: Arc::default(), replicators: Vec::new() };
         // Files that can't be opened are told now, before any thread runs.
-        let aggregator = Aggregator::open(&directory, settings)?;
+        let aggregator = settings.aggregate.then(|| Aggregator::open(&directory, settings)).transpose()?;
         let replicators = regions.iter().map(|region| Replicator::open(&directory, region, settings));
         let replicators = replicators.collect::<Result<Vec<_>, _>>()?;
 
-        let (stop, counters, again) = (pipeline.stop.clone(), pipeline.aggregator.clone(), directory.clone());
-        pipeline.spawn("aggregator", move || {
-            let open = || Aggregator::open(&again, settings);
-            worker::run("aggregator", &stop, settings, &counters.failures, aggregator, open, |aggregator| {
-                aggregator.turn(now(), &counters)
+        if let Some(aggregator) = aggregator {
+            let (stop, counters, again) = (pipeline.stop.clone(), pipeline.aggregator.clone(), directory.clone());
+            pipeline.spawn("aggregator", move || {
+                let open = || Aggregator::open(&again, settings);
+                worker::run("aggregator", &stop, settings, &counters.failures, aggregator, open, |aggregator| {
+                    aggregator.turn(now(), &counters)
+                });
             });
-        });
+        }
         for (region, replicator) in regions.iter().zip(replicators) {
             let region = (*region).to_owned();
             let counters = Arc::<ReplicatorCounters>::default();

@@ -180,8 +180,13 @@ impl Service {
     /// # Errors
     ///
     /// If a socket can't be handed to the runtime.
-    pub async fn run(self, shutdown: watch::Receiver<bool>, asked: watch::Receiver<u64>) -> Result<Vec<Drained>, Error> {
-        let reloading = self.keeper.watch(asked, self.tls, self.parts.iter().map(|part| Arc::clone(&part.api)).collect());
+    pub async fn run(
+        self,
+        shutdown: watch::Receiver<bool>,
+        asked: watch::Receiver<u64>,
+    ) -> Result<Vec<Drained>, Error> {
+        let reloading =
+            self.keeper.watch(asked, self.tls, self.parts.iter().map(|part| Arc::clone(&part.api)).collect());
         let mut serving = Vec::new();
         let mut couriers = Vec::new();
         for part in self.parts {

@@ -102,7 +102,9 @@ impl Courier {
         self.edge.set_readable(self.read_at.elapsed() <= self.rows_kept);
         let failure = sent.and(fetched).err();
         match &failure {
-            Some(error) if !self.failing => tracing::error!(%error, waiting = self.lines.len(), "usage or rows don't get through"),
+            Some(error) if !self.failing => {
+                tracing::error!(%error, waiting = self.lines.len(), "usage or rows don't get through")
+            }
             None if self.failing => tracing::info!("usage and rows get through again"),
             _ => {}
         }

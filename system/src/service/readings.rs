@@ -17,7 +17,8 @@ use crate::{
 pub(super) fn of(region: &str, server: &Server, pipeline: &Pipeline) -> Readings {
     let http = server.counters();
     let aggregator = Arc::clone(pipeline.aggregator());
-    let replicator = pipeline.replicators().iter().find(|(name, _)| name == region).map(|(_, counters)| Arc::clone(counters));
+    let replicator =
+        pipeline.replicators().iter().find(|(name, _)| name == region).map(|(_, counters)| Arc::clone(counters));
     Box::new(move || {
         let mut all = of_http(&http);
         all.extend(of_aggregator(&aggregator));
