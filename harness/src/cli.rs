@@ -4,6 +4,7 @@
 
 mod check;
 mod interrupt;
+mod keys;
 mod run;
 mod verify;
 
@@ -33,7 +34,8 @@ const EXAMPLES: &str = "\
 Examples:
   georush run scenarios/black-friday.toml
   georush check scenarios/*.toml
-  georush verify-determinism scenarios/black-friday.toml --seed 7";
+  georush verify-determinism scenarios/black-friday.toml --seed 7
+  georush keys create --plan free --label shop";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -74,6 +76,9 @@ enum Command {
     VerifyDeterminism(VerifyArgs),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
+    /// Make, list, show and revoke API keys; servers may run meanwhile.
+    #[command(after_long_help = keys::EXAMPLES)]
+    Keys(keys::KeysArgs),
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +157,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run(args) => run::run(args),
             Command::Check(args) => check::check(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
+            Command::Keys(args) => keys::keys(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
         },
         Err(error) => asked_for_help_or_wrong(&error),
