@@ -122,7 +122,7 @@ fn replicate(state: &State, region: &str) -> ReplicatorCounters {
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < until, "waited in vain for: {what}");
         thread::sleep(Duration::from_millis(10));
