@@ -145,8 +145,9 @@ impl Geo {
     pub fn find(&self, ip: IpAddr) -> Found<'_> {
         match &self.index {
             Some(index) => {
-                let (place, network, prefix) = index.find(&self.sources, ip);
-                Found { geo: self, ip, place, network, prefix }
+                let (asked, longer) = embedded(ip);
+                let (place, network, prefix) = index.find(&self.sources, asked);
+                Found { geo: self, ip, place, network, prefix: prefix + longer }
             }
             None => self.find_in(ip, "en"),
         }
@@ -174,6 +175,7 @@ impl Geo {
     /// The place of `ip`, decoded; names in `language` where the data has them.
     #[must_use]
     pub fn place(&self, ip: IpAddr, language: &str) -> Option<Place> {
+        let (ip, _) = embedded(ip);
         let read = |source: &Source| source.decode(ip, |record| record.place(&self.countries, language));
         self.sources.iter().find_map(read).map(|(place, _)| place)
     }
@@ -181,7 +183,9 @@ impl Geo {
     /// The network of `ip`, decoded, and the length of its block's prefix.
     #[must_use]
     pub fn network(&self, ip: IpAddr) -> Option<(Network, u8)> {
-        self.sources.iter().find_map(|source| source.decode(ip, |record| record.network()))
+        let (ip, longer) = embedded(ip);
+        let found = self.sources.iter().find_map(|source| source.decode(ip, |record| record.network()));
+        found.map(|(network, prefix)| (network, prefix + longer))
     }
 
     /// The network and the blocks of an autonomous system; `None` if the data has none.
@@ -201,6 +205,18 @@ impl Geo {
             values: Cow::Owned(pack_place(place)),
             names: place.and_then(|place| foreign_names(place, self.countries.get(country))),
         }
+    }
+}
+
+/// The address that data knows `ip` by, and how many bits of `ip` come before it: an address of 6to4 holds the IPv4 address
+/// of its site. Source: RFC 3056, section 2.
+#[inline]
+fn embedded(ip: IpAddr) -> (IpAddr, u8) {
+    match ip {
+        IpAddr::V6(v6) if v6.segments()[0] == 0x2002 => {
+            (IpAddr::V4(Ipv4Addr::from_bits((v6.to_bits() >> 80) as u32)), 16)
+        }
+        ip => (ip, 0),
     }
 }
 
