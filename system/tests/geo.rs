@@ -44,7 +44,13 @@ fn nested_records_of_city_asn_and_anonymous_ip_make_one_answer() {
     let geo = load(&["GeoLite2-City-Test", "GeoLite2-ASN-Test", "GeoIP2-Anonymous-IP-Test"]);
     let sweden = record(&geo, "89.160.20.112");
     assert_eq!(
-        [&sweden["city"], &sweden["region_code"], &sweden["country_code"], &sweden["asn"]["asn"], &sweden["organisation"]],
+        [
+            &sweden["city"],
+            &sweden["region_code"],
+            &sweden["country_code"],
+            &sweden["asn"]["asn"],
+            &sweden["organisation"]
+        ],
         ["Linköping", "E", "SE", "AS29518", "Bredband2 AB"]
     );
     assert_eq!((&sweden["latitude"], &sweden["is_eu"]), (&json!(58.4167), &json!(true)));
@@ -129,12 +135,15 @@ fn saving_memory_changes_no_answer() {
 #[test]
 fn a_file_that_cannot_be_used_is_one_clear_error() {
     let error = |name: &str, path: PathBuf| {
-        let told = Geo::load(&Settings { files: vec![path], ..Settings::default() }).map(|_| ()).expect_err(name).to_string();
+        let told =
+            Geo::load(&Settings { files: vec![path], ..Settings::default() }).map(|_| ()).expect_err(name).to_string();
         assert!(!told.contains('\n') && told.contains(name), "{told}");
         told
     };
     assert!(error("missing.mmdb", "missing.mmdb".into()).contains("can't be read"));
-    assert!(error("Cargo.toml", Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).contains("no valid MMDB file"));
+    assert!(
+        error("Cargo.toml", Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).contains("no valid MMDB file")
+    );
     for broken in ["GeoIP2-City-Test-Broken-Double-Format", "GeoIP2-City-Test-Invalid-Node-Count"] {
         assert!(error(broken, fixture(broken)).contains("no valid MMDB file"));
     }
