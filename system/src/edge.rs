@@ -320,6 +320,10 @@ impl Edge {
         Ok(self.insert(shard, hash, subject))
     }
 
+    fn strangers_window(&self, now: Timestamp) -> WindowId {
+        self.anonymous.map_or_else(WindowId::default, |plan| self.plans[plan].plan.window.id(now, Timestamp(0)))
+    }
+
     fn insert(&self, shard: &mut Shard, hash: u64, subject: Subject) -> u32 {
         let id = match shard.free.pop() {
             Some(id) => {
@@ -361,6 +365,8 @@ impl Edge {
                 let charged = WindowId::default();
                 self.insert(shard, hash, Subject { identifier, row, plan, whitelist, account: true, charged })
             }
+            // A stranger's count of another day means nothing any more.
+            (None, None) if item.usage.as_ref().is_none_or(|usage| usage.window != self.strangers_window(now)) => return,
             (None, None) => match self.stranger(shard, hash, now, &item.subject) {
                 Ok(id) => id,
                 Err(_) => return,
