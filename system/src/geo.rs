@@ -25,6 +25,7 @@ use std::{
 };
 
 use georush_core::Timestamp;
+use ipnet::IpNet;
 
 use countries::Countries;
 use index::Index;
@@ -173,6 +174,15 @@ impl Geo {
     #[must_use]
     pub fn network(&self, ip: IpAddr) -> Option<(Network, u8)> {
         self.sources.iter().find_map(|source| source.decode(ip, |record| record.network()))
+    }
+
+    /// The block around `ip` throughout which the data says the same.
+    #[must_use]
+    pub fn block(&self, ip: IpAddr) -> Option<IpNet> {
+        let place = |source: &Source| source.decode(ip, |record| record.place(&self.countries, "en"));
+        let place = self.sources.iter().find_map(place).map(|(_, prefix)| prefix);
+        let prefix = place.max(self.network(ip).map(|(_, prefix)| prefix))?;
+        IpNet::new(ip, prefix).ok().map(|block| block.trunc())
     }
 
     /// The network and the blocks of an autonomous system; `None` if the data has none.

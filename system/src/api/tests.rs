@@ -1,6 +1,7 @@
 //! The contract, row by row.
 
 mod description;
+mod dialect;
 
 use std::sync::LazyLock;
 

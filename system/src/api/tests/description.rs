@@ -173,6 +173,28 @@ fn records_are_described_to_the_last_member() {
 }
 
 #[test]
+fn a_threat_is_described_to_the_last_member() {
+    let directory = std::env::temp_dir().join(format!("georush-description-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("writable");
+    for name in ["tor.txt", "known_attacker.demo.txt"] {
+        std::fs::write(directory.join(name), "8.8.8.0/24\n").expect("writable");
+    }
+    let loaded = Geo::load(&geo::Settings { threats: Some(directory.clone()), ..geo::Settings::default() });
+    std::fs::remove_dir_all(&directory).expect("removable");
+    let (description, api) = (Description::read(), api());
+    let api = Api { data: Arc::new(ArcSwap::from_pointee(Data::new(loaded.expect("good data")))), ..api };
+    let record = json_of(&ask(&api, "/8.8.8.8?api-key=paid-key", &[]));
+    assert_eq!(
+        (&record["threat"]["is_tor"], &record["threat"]["blocklists"][0]["name"]),
+        (&json!(true), &json!("demo"))
+    );
+    assert_eq!(description.wrong(&json!({ "$ref": "#/components/schemas/Record" }), &record), [""; 0]);
+    let api = api.with_dialects("maxmind".parse().expect("a dialect"));
+    let traits = &json_of(&ask(&api, "/geoip/v2.1/insights/8.8.8.8", &[("api-key", "paid-key")]))["traits"];
+    assert_eq!((&traits["is_tor_exit_node"], traits.get("is_anonymous_vpn")), (&json!(true), None));
+}
+
+#[test]
 fn answers_of_every_path_are_described() {
     let (description, api) = (Description::read(), api());
     for (path, target) in [
