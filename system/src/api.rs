@@ -3,6 +3,7 @@
 //! Every request goes the same way: who asks (`request`), what for (`route`), whether it fits the quota (the edge), the record
 //! (`geo`), the answer (`reply`). Not here: decisions on quotas, which are the core's.
 
+pub mod dialect;
 mod error;
 mod fields;
 mod metrics;
@@ -20,13 +21,10 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use georush_core::{Identifier, Timestamp, edge::Verdict};
-use hyper::{
-    Method, Response, StatusCode,
-    header::{ALLOW, HeaderValue},
-    http::request::Parts,
-};
+use hyper::{Method, Response, StatusCode, header::HeaderValue, http::request::Parts};
 
 pub use self::{
+    dialect::Dialects,
     error::Error,
     metrics::{Cause, Metrics, Reading},
 };
@@ -76,6 +74,7 @@ pub struct Api {
     policies: Box<[HeaderValue]>,
     readings: Readings,
     clock: Clock,
+    dialects: Dialects,
 }
 
 impl std::fmt::Debug for Api {
@@ -117,7 +116,14 @@ impl Api {
     #[must_use]
     pub fn new(data: Arc<ArcSwap<Data>>, edge: Arc<Edge>, trusted: Trusted, readings: Readings) -> Self {
         let policies = edge.plans().iter().map(policy).collect();
-        Self { data, edge, metrics: Metrics::default(), trusted, policies, readings, clock: Clock::new() }
+        let (metrics, dialects) = (Metrics::default(), Dialects::default());
+        Self { data, edge, metrics, trusted, policies, readings, clock: Clock::new(), dialects }
+    }
+
+    /// The API with other services' dialects switched on, and no others.
+    #[must_use]
+    pub fn with_dialects(self, dialects: Dialects) -> Self {
+        Self { dialects, ..self }
     }
 
     /// The present, by this API's clock.
@@ -145,10 +151,15 @@ impl Api {
         };
         let reply = match self.service(&asked, &data) {
             Some(reply) => reply,
-            None => self.answer_or_refuse(&asked, body, &data),
+            None => match self.dialects.spoken(parts) {
+                None => self.answer_or_refuse(&asked, body, &data),
+                Some(dialect) => dialect::answer(self, dialect, &asked, body, &data.geo),
+            },
         };
         let reply = match asked.query.callback.as_deref() {
-            Some(callback) if is_function_name(callback) && reply.cause != Cause::Service => reply.call(callback),
+            Some(callback) if is_function_name(callback) && reply.cause != Cause::Service && reply.is_json() => {
+                reply.call(callback)
+            }
             _ => reply,
         };
         let (status, cause) = (reply.status, reply.cause);
@@ -179,7 +190,23 @@ impl Api {
             Ok(Question { want, cost, .. }) => (*want, *cost),
             Err(_) => (Want::Record, 0),
         };
-        let key = key(asked.parts, &asked.query);
+        let count = self.admit(asked, key(asked.parts, &asked.query), want, cost, admission)?;
+        let question = read?;
+        let scribe = Scribe { geo: &data.geo, asked, count };
+        scribe.write(&question)
+    }
+
+    /// Charges a request, whatever its dialect: what was used in the window. If it costs nothing, only whether its subject
+    /// may ask at all is looked at.
+    #[inline]
+    fn admit(
+        &self,
+        asked: &Asked<'_>,
+        key: Option<&str>,
+        want: Want,
+        cost: u16,
+        admission: &mut Option<Admission>,
+    ) -> Result<u64, Error> {
         let host = match &asked.page {
             Some(Identifier::Referer(host)) => Some(&**host),
             _ => None,
@@ -188,24 +215,17 @@ impl Api {
         let ask = Ask { subject: &subject, cost, want, address: asked.caller, host };
         if cost == 0 {
             self.edge.check(&ask).map_err(refused)?;
+            return Ok(0);
         }
-        let question = read?;
-        let mut count = 0;
-        if cost > 0 {
-            let admitted = self.edge.admit(asked.now, &ask).map_err(refused)?;
-            *admission = Some(admitted);
-            match admitted.decision.verdict {
-                Verdict::Admitted => count = admitted.count,
-                Verdict::OverQuota if self.edge.plan(admitted.plan).paid => {
-                    return Err(Error::PaidQuota(admitted.decision.view));
-                }
-                Verdict::OverQuota => return Err(Error::FreeQuota),
-                Verdict::Revoked => return Err(Error::NoValidKey),
-                Verdict::Unavailable => return Err(Error::Unavailable),
-            }
+        let admitted = self.edge.admit(asked.now, &ask).map_err(refused)?;
+        *admission = Some(admitted);
+        match admitted.decision.verdict {
+            Verdict::Admitted => Ok(admitted.count),
+            Verdict::OverQuota if self.edge.plan(admitted.plan).paid => Err(Error::PaidQuota(admitted.decision.view)),
+            Verdict::OverQuota => Err(Error::FreeQuota),
+            Verdict::Revoked => Err(Error::NoValidKey),
+            Verdict::Unavailable => Err(Error::Unavailable),
         }
-        let scribe = Scribe { geo: &data.geo, asked, count };
-        scribe.write(&question)
     }
 
     /// What is asked, if it can be answered at all.
@@ -245,25 +265,17 @@ impl Api {
     }
 
     fn refusal(&self, asked: &Asked<'_>, error: &Error) -> Reply {
-        let mut reply = match asked.profile {
+        let reply = match asked.profile {
             Profile::V1 => {
                 let over = matches!(error, Error::FreeQuota | Error::PaidQuota(_));
                 let status = if over { StatusCode::TOO_MANY_REQUESTS } else { error.status() };
-                Reply::new(status, error.cause(), error.message().into_bytes()).as_text()
+                Reply::new(status, error.cause(), error.message().into_bytes()).into_text()
             }
             Profile::Standard | Profile::Json | Profile::Rust => {
                 Reply::new(error.status(), error.cause(), record::message(error))
             }
         };
-        match error {
-            Error::Method(allowed) => {
-                let list = allowed.replace(" and ", ", ");
-                reply.more.push((ALLOW, HeaderValue::from_str(&list).expect("names of methods")));
-            }
-            Error::Unavailable => reply.retry_after_s = Some(5),
-            _ => {}
-        }
-        reply
+        reply.explaining(error)
     }
 
     /// Paths that are about the service, not about addresses.

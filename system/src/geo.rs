@@ -25,6 +25,7 @@ use std::{
 };
 
 use georush_core::Timestamp;
+use ipnet::IpNet;
 
 use countries::{Countries, CountryId};
 use index::Index;
@@ -186,6 +187,15 @@ impl Geo {
         let (ip, longer) = embedded(ip);
         let found = self.sources.iter().find_map(|source| source.decode(ip, |record| record.network()));
         found.map(|(network, prefix)| (network, prefix + longer))
+    }
+
+    /// The block around `ip` throughout which the data says the same.
+    #[must_use]
+    pub fn block(&self, ip: IpAddr) -> Option<IpNet> {
+        let place = |source: &Source| source.decode(ip, |record| record.place(&self.countries, "en"));
+        let place = self.sources.iter().find_map(place).map(|(_, prefix)| prefix);
+        let prefix = place.max(self.network(ip).map(|(_, prefix)| prefix))?;
+        IpNet::new(ip, prefix).ok().map(|block| block.trunc())
     }
 
     /// The network and the blocks of an autonomous system; `None` if the data has none.

@@ -7,12 +7,12 @@ use georush_core::WindowKind;
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{
-        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
+        ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
         HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
-use super::metrics::Cause;
+use super::{error::Error, metrics::Cause};
 use crate::{edge::Admission, plans::PlanSpec};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -53,9 +53,26 @@ impl Reply {
         Self { kind: HeaderValue::from_static(kind), ..Self::new(StatusCode::OK, Cause::Service, body) }
     }
 
-    pub(super) fn as_text(mut self) -> Self {
+    pub(super) fn into_text(mut self) -> Self {
         self.kind = TEXT;
         self
+    }
+
+    /// With the headers that belong to an error.
+    pub(super) fn explaining(mut self, error: &Error) -> Self {
+        match error {
+            Error::Method(allowed) => {
+                let list = allowed.replace(" and ", ", ");
+                self.more.push((ALLOW, HeaderValue::from_str(&list).expect("names of methods")));
+            }
+            Error::Unavailable => self.retry_after_s = Some(5),
+            _ => {}
+        }
+        self
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.kind == JSON
     }
 
     pub(super) fn with_quota(mut self, plan: &HeaderValue, admission: &Admission) -> Self {

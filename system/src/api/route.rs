@@ -116,7 +116,8 @@ pub(super) fn address(text: &str) -> Result<IpAddr, Error> {
     text.trim().parse().map_err(|_| Error::NotAnAddress(text.to_owned())).and_then(global)
 }
 
-fn global(ip: IpAddr) -> Result<IpAddr, Error> {
+/// The address, unwrapped, if it can have a place.
+pub(super) fn global(ip: IpAddr) -> Result<IpAddr, Error> {
     let ip = ip.to_canonical();
     match address::kind(ip) {
         Kind::Global => Ok(ip),

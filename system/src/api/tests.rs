@@ -1,8 +1,11 @@
 //! The contract, row by row.
 
+mod description;
+mod dialect;
+
 use std::sync::LazyLock;
 
-use georush_core::{Origin, Status, Version};
+use georush_core::{Origin, Status, Version, edge::OnUnavailable};
 use hyper::{Request, header::USER_AGENT};
 use serde_json::{Value, json};
 
@@ -34,8 +37,12 @@ paid = true
 "#;
 
 fn api_with(plans: &str) -> Api {
+    api_with_policy(plans, OnUnavailable::Open)
+}
+
+fn api_with_policy(plans: &str, on_unavailable: OnUnavailable) -> Api {
     let plans = Plans::parse(plans, "plans.toml").expect("good plans");
-    let edge = Edge::new(Settings::new(Origin::default()), &plans);
+    let edge = Edge::new(Settings { on_unavailable, ..Settings::new(Origin::default()) }, &plans);
     let api = Api::new(
         Arc::clone(&DATA),
         Arc::new(edge),

@@ -99,6 +99,9 @@ pub(super) struct Index {
 /// Number of the row that says nothing.
 const NOTHING: u32 = 0;
 
+/// Reads a record and hands it on.
+type Read<'a> = dyn Fn(&mut dyn FnMut(&Record<'_>)) + 'a;
+
 struct Builder<'a> {
     countries: &'a Countries,
     zones: &'a mut Zones,
@@ -130,7 +133,7 @@ impl Index {
         let mut records = Vec::new();
         for source in sources {
             let mut seen: HashMap<u32, (u32, u32)> = HashMap::new();
-            let mut of = |offset: u32, read: &dyn Fn(&mut dyn FnMut(&Record<'_>))| {
+            let mut of = |offset: u32, read: &Read<'_>| {
                 *seen.entry(offset).or_insert_with(|| {
                     let mut ids = (NOTHING, NOTHING);
                     read(&mut |record| ids = builder.record(record));
