@@ -39,7 +39,7 @@ use self::{
 use crate::{
     address::{Kind, Trusted, kind},
     edge::{Admission, Ask, Edge, Refusal, Want},
-    geo::Geo,
+    geo::{Geo, source::Source},
     http::Handler,
 };
 
@@ -304,9 +304,16 @@ impl Api {
         let age = |at: u64| Duration::from_micros(now.0.saturating_sub(at)).as_secs_f64();
         let (keys, strangers) = self.edge.subjects();
         let tally = &self.edge.tally;
-        let built = data.geo.built().saturating_mul(1_000_000);
+        let of_file = |source: &Source| {
+            (vec![("file", source.file_name().to_owned())], age(source.built().saturating_mul(1_000_000)))
+        };
         vec![
-            Reading::gauge("data_age_seconds", "Age of the oldest data file, since it was built.", age(built)),
+            Reading {
+                name: "data_age_seconds",
+                help: "Age of each data file, since it was built.",
+                counter: false,
+                values: data.geo.sources().iter().map(of_file).collect(),
+            },
             Reading::gauge("data_index_bytes", "Memory of the index.", data.geo.index_size() as f64),
             Reading::gauge("keys", "Keys that this edge knows.", keys as f64),
             Reading::gauge("strangers", "Callers without a key that this edge remembers.", strangers as f64),
@@ -357,8 +364,7 @@ fn attribution(geo: &Geo) -> Vec<u8> {
     let mut text = ATTRIBUTION.to_owned();
     text.push_str("\n## Files in use\n\n");
     for source in geo.sources() {
-        let name = source.name().rsplit('/').next().unwrap_or_default();
-        text.push_str(&format!("* {} ({name})\n", source.kind()));
+        text.push_str(&format!("* {} ({})\n", source.kind(), source.file_name()));
     }
     text.into_bytes()
 }

@@ -26,12 +26,9 @@ use std::{
 
 use georush_core::Timestamp;
 
-use countries::Countries;
+use countries::{Countries, CountryId};
 use index::Index;
-use pieces::{
-    NO_NETWORK, NO_PLACE_HEAD, NO_PLACE_TAIL, NetworkPieces, PlacePieces, foreign_names, has_centre, push_network_head,
-    push_network_tail, push_place_head, push_place_tail, push_threat,
-};
+use pieces::{NetworkPieces, PlacePieces, foreign_names, pack_network, pack_place, push_place, push_threat, take};
 use place::{Network, Place};
 use source::{Holding, Source};
 pub use systems::Blocks;
@@ -42,8 +39,10 @@ use zones::{ZoneId, Zones};
 /// What the data is made of and how much memory it may take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// MMDB files, the most trusted first; the built-in set if there are none.
+    /// MMDB files, the most trusted first.
     pub files: Vec<PathBuf>,
+    /// Whether the built-in set answers what no file does.
+    pub built_in: bool,
     /// Whether to do without the index: files are mapped and each answer is decoded.
     pub small_memory: bool,
     /// Address of the folder of flags.
@@ -65,7 +64,13 @@ pub enum Error {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { files: Vec::new(), small_memory: false, flags: "https://ipdata.co/flags/".to_owned(), threats: None }
+        Self {
+            files: Vec::new(),
+            built_in: true,
+            small_memory: false,
+            flags: "https://ipdata.co/flags/".to_owned(),
+            threats: None,
+        }
     }
 }
 
@@ -98,7 +103,7 @@ impl Geo {
     /// The first file that can't be used, and why.
     pub fn load(settings: &Settings) -> Result<Self, Error> {
         let holding = if settings.small_memory { Holding::Mapped } else { Holding::Memory };
-        let sources = source::open_all(&settings.files, holding)?;
+        let sources = source::open_all(&settings.files, settings.built_in, holding)?;
         let countries = Countries::new(&settings.flags);
         let mut zones = Zones::new(&countries);
         let index = match settings.small_memory {
@@ -128,10 +133,10 @@ impl Geo {
         self.index.as_ref().map_or(0, Index::size) + self.systems.size()
     }
 
-    /// When the oldest of its files was built, seconds since 1970.
+    /// When the most trusted of its files was built, seconds since 1970.
     #[must_use]
     pub fn built(&self) -> u64 {
-        self.sources.iter().map(Source::built).min().unwrap_or(0)
+        self.sources.first().map_or(0, Source::built)
     }
 
     /// Everything known of `ip`, in English.
@@ -153,11 +158,15 @@ impl Geo {
         let place = self.place(ip, language);
         let network = self.network(ip);
         let prefix = network.as_ref().map_or(0, |(_, prefix)| *prefix);
+        let network = network.as_ref().map(|(network, _)| network);
         Found {
             geo: self,
             ip,
-            place: place.map_or_else(nowhere, |place| self.place_pieces(&place)),
-            network: network.map_or_else(no_network, |(network, _)| network_pieces(&network)),
+            place: self.place_pieces(place.as_ref()),
+            network: NetworkPieces {
+                values: Cow::Owned(pack_network(network)),
+                asn: network.and_then(|network| network.asn),
+            },
             prefix,
         }
     }
@@ -182,48 +191,24 @@ impl Geo {
         Some((network, self.systems.get(asn)?))
     }
 
-    fn place_pieces(&self, place: &Place) -> PlacePieces<'static> {
-        let (mut head, mut tail) = (Vec::new(), Vec::new());
-        push_place_head(&mut head, place);
-        push_place_tail(&mut tail, place);
+    fn place_pieces(&self, place: Option<&Place>) -> PlacePieces<'static> {
+        let country = place.map_or(CountryId::NONE, |place| place.country);
         // Without an index no zone of the data was interned; those of the country table are.
-        let zone = place.time_zone.as_deref().and_then(|name| self.zones.id(name)).unwrap_or(ZoneId::COUNTRY);
+        let zone = place.and_then(|place| self.zones.id(place.time_zone.as_deref()?));
         PlacePieces {
-            country: place.country,
-            zone,
-            head: Cow::Owned(head),
-            tail: Cow::Owned(tail),
-            names: foreign_names(place, self.countries.get(place.country)),
+            country,
+            zone: zone.unwrap_or(ZoneId::COUNTRY),
+            values: Cow::Owned(pack_place(place)),
+            names: place.and_then(|place| foreign_names(place, self.countries.get(country))),
         }
     }
-}
-
-fn network_pieces(network: &Network) -> NetworkPieces<'static> {
-    let (mut head, mut tail) = (Vec::new(), Vec::new());
-    push_network_head(&mut head, network);
-    push_network_tail(&mut tail, network);
-    NetworkPieces { head: Cow::Owned(head), tail: Cow::Owned(tail), asn: network.asn }
-}
-
-fn nowhere() -> PlacePieces<'static> {
-    PlacePieces {
-        country: countries::CountryId::NONE,
-        zone: ZoneId::COUNTRY,
-        head: Cow::Borrowed(NO_PLACE_HEAD),
-        tail: Cow::Borrowed(NO_PLACE_TAIL),
-        names: None,
-    }
-}
-
-fn no_network() -> NetworkPieces<'static> {
-    NetworkPieces { head: Cow::Borrowed(b""), tail: Cow::Borrowed(NO_NETWORK), asn: None }
 }
 
 impl Found<'_> {
     /// Whether the data says anything of the address.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        self.place.country != countries::CountryId::NONE || self.network.asn.is_some()
+        self.place.country != CountryId::NONE || self.network.asn.is_some()
     }
 
     /// Appends the members of the record, from `ip` to the threat, each followed by a comma.
@@ -233,19 +218,13 @@ impl Found<'_> {
         out.extend_from_slice(br#""ip":""#);
         push_ip(out, self.ip);
         out.extend_from_slice(br#"","#);
-        out.extend_from_slice(&country.piece_eu);
-        out.extend_from_slice(&self.place.head);
-        out.extend_from_slice(self.place.names.as_deref().unwrap_or(&country.piece_names));
-        if !has_centre(&self.place.tail) {
-            out.extend_from_slice(&country.piece_centre);
-        }
-        out.extend_from_slice(&self.place.tail);
-        out.extend_from_slice(&country.piece_flag);
-        out.extend_from_slice(&self.network.head);
+        push_place(out, &self.place, country);
+        let mut network = &*self.network.values;
+        out.extend_from_slice(take(&mut network));
         if self.network.asn.is_some() {
             push_block(out, self.ip, self.prefix);
         }
-        out.extend_from_slice(&self.network.tail);
+        out.extend_from_slice(take(&mut network));
         out.extend_from_slice(&country.piece_tongue);
         self.geo.zones.write(out, self.place.zone, self.place.country, now);
         push_threat(out, &self.geo.threats.on(self.ip));

@@ -75,9 +75,12 @@ struct CommonArgs {
     /// Plans file, instead of the built-in plans.
     #[arg(long, value_name = "FILE")]
     plans: Option<PathBuf>,
-    /// MMDB file, the most trusted first; may be repeated [default: built-in country and ASN data].
+    /// MMDB file, the most trusted first; may be repeated. What none of them knows, the built-in data answers.
     #[arg(long, value_name = "FILE")]
     data: Vec<PathBuf>,
+    /// Leave the built-in country and ASN data out.
+    #[arg(long, requires = "data")]
+    no_built_in: bool,
     /// Map the files and decode each answer: less memory, slower. Replace files by renaming only.
     #[arg(long)]
     small_memory: bool,
@@ -169,6 +172,7 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
         plans: args.plans.clone(),
         geo: geo::Settings {
             files: args.data.clone(),
+            built_in: !args.no_built_in,
             small_memory: args.small_memory,
             flags: args.flags.clone(),
             threats: args.threats.clone(),

@@ -222,7 +222,7 @@ fn tongue(raw: &Raw) -> Vec<u8> {
 }
 
 /// Appends latitude and longitude, degrees to four places.
-pub(super) fn push_centre(out: &mut Vec<u8>, centre: Option<(f64, f64)>) {
+fn push_centre(out: &mut Vec<u8>, centre: Option<(f64, f64)>) {
     for (name, value) in [("latitude", centre.map(|c| c.0)), ("longitude", centre.map(|c| c.1))] {
         out.extend_from_slice(format!("\"{name}\":").as_bytes());
         push_float(out, value);

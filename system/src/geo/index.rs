@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    hash::{BuildHasher, Hasher},
+    hash::{BuildHasher, Hash},
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -13,22 +13,18 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::{
     countries::{Countries, CountryId},
-    pieces::{
-        NO_NETWORK, NO_PLACE_HEAD, NO_PLACE_TAIL, NetworkPieces, PlacePieces, push_network_head, push_network_tail,
-        push_place_head, push_place_tail,
-    },
-    place::{Network, Place, Record},
+    pieces::{NetworkPieces, PlacePieces, pack_network, pack_place},
+    place::Record,
     ranges::{Ranges, Stretches, zip},
     source::{Error, Family, Source},
     zones::{ZoneId, Zones},
 };
 
-/// Text in the arena, in two parts, with two numbers beside it: a row.
+/// Bytes in the arena, with numbers beside them: a row.
 #[derive(Debug, Clone, Copy)]
 struct Row<T> {
     at: u32,
-    head: u16,
-    tail: u16,
+    length: u16,
     beside: T,
 }
 
@@ -36,59 +32,46 @@ struct Row<T> {
 #[derive(Debug)]
 struct Rows<T> {
     rows: Vec<Row<T>>,
-    text: Vec<u8>,
+    arena: Vec<u8>,
     known: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
-impl<T: Copy + Eq + std::hash::Hash> Rows<T> {
-    fn new(head: &[u8], tail: &[u8], beside: T) -> Self {
-        let mut rows =
-            Self { rows: Vec::new(), text: Vec::new(), known: HashTable::new(), hasher: DefaultHashBuilder::default() };
-        rows.intern(head, tail, beside);
+impl<T: Copy + Eq + Hash> Rows<T> {
+    /// A table whose row 0, [`NOTHING`], is this.
+    fn new(bytes: &[u8], beside: T) -> Self {
+        let (known, hasher) = (HashTable::new(), DefaultHashBuilder::default());
+        let mut rows = Self { rows: Vec::new(), arena: Vec::new(), known, hasher };
+        rows.intern(bytes, beside);
         rows
     }
 
-    /// The row's number.
-    fn intern(&mut self, head: &[u8], tail: &[u8], beside: T) -> u32 {
-        let (Ok(head_length), Ok(tail_length)) = (u16::try_from(head.len()), u16::try_from(tail.len())) else {
-            return 0;
-        };
-        let hash = |head: &[u8], tail: &[u8], beside: T| {
-            let mut hasher = self.hasher.build_hasher();
-            hasher.write(head);
-            hasher.write(tail);
-            beside.hash(&mut hasher);
-            hasher.finish()
-        };
+    /// The row's number. A row too long for the arena is nothing.
+    fn intern(&mut self, bytes: &[u8], beside: T) -> u32 {
+        let Ok(length) = u16::try_from(bytes.len()) else { return NOTHING };
         let of = |row: u32| {
             let row = self.rows[row as usize];
-            let (head, tail) = parts(&self.text, row);
-            (head, tail, row.beside)
+            (bytes_of(&self.arena, row), row.beside)
         };
-        let wanted = hash(head, tail, beside);
-        if let Some(&known) = self.known.find(wanted, |&row| of(row) == (head, tail, beside)) {
+        let wanted = self.hasher.hash_one((bytes, beside));
+        if let Some(&known) = self.known.find(wanted, |&row| of(row) == (bytes, beside)) {
             return known;
         }
         let number = self.rows.len() as u32;
-        self.known.insert_unique(wanted, number, |&row| {
-            let (head, tail, beside) = of(row);
-            hash(head, tail, beside)
-        });
-        self.rows.push(Row { at: self.text.len() as u32, head: head_length, tail: tail_length, beside });
-        self.text.extend_from_slice(head);
-        self.text.extend_from_slice(tail);
+        self.known.insert_unique(wanted, number, |&row| self.hasher.hash_one(of(row)));
+        self.rows.push(Row { at: self.arena.len() as u32, length, beside });
+        self.arena.extend_from_slice(bytes);
         number
     }
 
-    fn finish(mut self) -> (Box<[Row<T>]>, Box<[u8]>) {
-        self.known = HashTable::new();
-        (self.rows.into(), self.text.into())
+    fn finish(self) -> (Box<[Row<T>]>, Box<[u8]>) {
+        (self.rows.into(), self.arena.into())
     }
 }
 
-fn parts<T>(text: &[u8], row: Row<T>) -> (&[u8], &[u8]) {
-    text[row.at as usize..][..usize::from(row.head) + usize::from(row.tail)].split_at(usize::from(row.head))
+#[inline]
+fn bytes_of<T>(arena: &[u8], row: Row<T>) -> &[u8] {
+    &arena[row.at as usize..][..usize::from(row.length)]
 }
 
 /// An address's place and network.
@@ -106,9 +89,9 @@ pub(super) struct Index {
     ranges: Ranges,
     pairs: Box<[Pair]>,
     places: Box<[Row<(CountryId, ZoneId)>]>,
-    place_text: Box<[u8]>,
+    place_arena: Box<[u8]>,
     networks: Box<[Row<u32>]>,
-    network_text: Box<[u8]>,
+    network_arena: Box<[u8]>,
     /// For each file, the place and the network of each record that IPv6 addresses lead to.
     records: Vec<HashMap<u32, (u32, u32)>>,
 }
@@ -121,31 +104,17 @@ struct Builder<'a> {
     zones: &'a mut Zones,
     places: Rows<(CountryId, ZoneId)>,
     networks: Rows<u32>,
-    head: Vec<u8>,
-    tail: Vec<u8>,
 }
 
 impl Builder<'_> {
-    fn place(&mut self, place: &Place) -> u32 {
-        self.head.clear();
-        self.tail.clear();
-        push_place_head(&mut self.head, place);
-        push_place_tail(&mut self.tail, place);
-        let zone = place.time_zone.as_deref().and_then(|name| self.zones.intern(name));
-        self.places.intern(&self.head, &self.tail, (place.country, zone.unwrap_or(ZoneId::COUNTRY)))
-    }
-
-    fn network(&mut self, network: &Network) -> u32 {
-        self.head.clear();
-        self.tail.clear();
-        push_network_head(&mut self.head, network);
-        push_network_tail(&mut self.tail, network);
-        self.networks.intern(&self.head, &self.tail, network.asn.unwrap_or(0))
-    }
-
     fn record(&mut self, record: &Record<'_>) -> (u32, u32) {
-        let place = record.place(self.countries, "en").map_or(NOTHING, |place| self.place(&place));
-        let network = record.network().map_or(NOTHING, |network| self.network(&network));
+        let place = record.place(self.countries, "en").map_or(NOTHING, |place| {
+            let zone = place.time_zone.as_deref().and_then(|name| self.zones.intern(name));
+            self.places.intern(&pack_place(Some(&place)), (place.country, zone.unwrap_or(ZoneId::COUNTRY)))
+        });
+        let network = record
+            .network()
+            .map_or(NOTHING, |network| self.networks.intern(&pack_network(Some(&network)), network.asn.unwrap_or(0)));
         (place, network)
     }
 }
@@ -153,9 +122,9 @@ impl Builder<'_> {
 impl Index {
     /// Reads all records of all files; what an earlier file says wins.
     pub(super) fn new(sources: &[Source], countries: &Countries, zones: &mut Zones) -> Result<Self, Error> {
-        let places = Rows::new(NO_PLACE_HEAD, NO_PLACE_TAIL, (CountryId::NONE, ZoneId::COUNTRY));
-        let networks = Rows::new(b"", NO_NETWORK, 0);
-        let mut builder = Builder { countries, zones, places, networks, head: Vec::new(), tail: Vec::new() };
+        let places = Rows::new(&pack_place(None), (CountryId::NONE, ZoneId::COUNTRY));
+        let networks = Rows::new(&pack_network(None), 0);
+        let mut builder = Builder { countries, zones, places, networks };
         let mut place_stretches = Stretches::new(NOTHING).finish();
         let mut network_stretches = Stretches::new((NOTHING, 0_u8)).finish();
         let mut records = Vec::new();
@@ -198,9 +167,9 @@ impl Index {
             })
         });
         let ranges = Ranges::new(&stretches);
-        let (places, place_text) = builder.places.finish();
-        let (networks, network_text) = builder.networks.finish();
-        Ok(Self { ranges, pairs: pairs.into(), places, place_text, networks, network_text, records })
+        let (places, place_arena) = builder.places.finish();
+        let (networks, network_arena) = builder.networks.finish();
+        Ok(Self { ranges, pairs: pairs.into(), places, place_arena, networks, network_arena, records })
     }
 
     /// The pieces of an address, and the length of the prefix of its network's block.
@@ -211,13 +180,12 @@ impl Index {
             IpAddr::V6(ip) => self.pair_v6(sources, ip),
         };
         let place = self.places[pair.place as usize];
-        let (head, tail) = parts(&self.place_text, place);
         let (country, zone) = place.beside;
-        let place = PlacePieces { country, zone, head: Cow::Borrowed(head), tail: Cow::Borrowed(tail), names: None };
+        let values = Cow::Borrowed(bytes_of(&self.place_arena, place));
         let network = self.networks[pair.network as usize];
-        let (head, tail) = parts(&self.network_text, network);
         let asn = (network.beside != 0).then_some(network.beside);
-        (place, NetworkPieces { head: Cow::Borrowed(head), tail: Cow::Borrowed(tail), asn }, pair.prefix)
+        let network = NetworkPieces { values: Cow::Borrowed(bytes_of(&self.network_arena, network)), asn };
+        (PlacePieces { country, zone, values, names: None }, network, pair.prefix)
     }
 
     fn pair_v6(&self, sources: &[Source], ip: Ipv6Addr) -> Pair {
@@ -239,6 +207,6 @@ impl Index {
     pub(super) fn size(&self) -> usize {
         let tables = size_of_val(&*self.pairs) + size_of_val(&*self.places) + size_of_val(&*self.networks);
         let records: usize = self.records.iter().map(|map| map.capacity() * size_of::<(u32, u32, u32)>()).sum();
-        self.ranges.size() + tables + self.place_text.len() + self.network_text.len() + records
+        self.ranges.size() + tables + self.place_arena.len() + self.network_arena.len() + records
     }
 }

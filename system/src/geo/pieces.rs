@@ -5,24 +5,22 @@
 use std::borrow::Cow;
 
 use super::{
-    countries::{CountryId, push_centre},
+    countries::{Country, CountryId},
     place::{Network, Place},
-    text::{Text, push_string},
+    text::{Text, push_float, push_string},
     threat::Threat,
     zones::ZoneId,
 };
 
-/// What a place contributes. Each piece is members of an object, each followed by a comma.
+/// What a place contributes.
 #[derive(Debug, Clone)]
 pub(super) struct PlacePieces<'a> {
     /// The country, whose pieces stand between these.
     pub(super) country: CountryId,
     /// The zone.
     pub(super) zone: ZoneId,
-    /// City and region.
-    pub(super) head: Cow<'a, [u8]>,
-    /// Latitude, longitude and postal code; without the first two if the country's centre is the best there is.
-    pub(super) tail: Cow<'a, [u8]>,
+    /// Its own values, packed.
+    pub(super) values: Cow<'a, [u8]>,
     /// The names of country and continent, where they aren't the country table's.
     pub(super) names: Option<Vec<u8>>,
 }
@@ -30,63 +28,111 @@ pub(super) struct PlacePieces<'a> {
 /// What a network contributes.
 #[derive(Debug, Clone)]
 pub(super) struct NetworkPieces<'a> {
-    /// Up to the block of addresses.
-    pub(super) head: Cow<'a, [u8]>,
-    /// From there on.
-    pub(super) tail: Cow<'a, [u8]>,
+    /// Members up to the block of addresses, and those after it, packed.
+    pub(super) values: Cow<'a, [u8]>,
     /// Number of the autonomous system; the block is written only if there is one.
     pub(super) asn: Option<u32>,
 }
 
-/// What an unknown place contributes.
-pub(super) const NO_PLACE_HEAD: &[u8] = br#""city":null,"region":null,"region_code":null,"region_type":null,"#;
-/// And after the country's names.
-pub(super) const NO_PLACE_TAIL: &[u8] = br#""postal":null,"#;
-/// What an unknown network contributes.
-pub(super) const NO_NETWORK: &[u8] = br#""asn":null,"company":null,"organisation":null,"#;
-
-/// Appends a place's head to `out`.
-pub(super) fn push_place_head(out: &mut Vec<u8>, place: &Place) {
-    out.text("city", place.city.as_deref()).text("region", place.region.as_deref());
-    out.text("region_code", place.region_code.as_deref()).text("region_type", place.region_type.as_deref());
+/// Appends values of at most 65,535 bytes, each behind its length. Packed, the records of a city file take half the room
+/// that their members would.
+pub(super) fn pack(out: &mut Vec<u8>, value: &[u8]) {
+    let length = u16::try_from(value.len()).unwrap_or(0);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&value[..usize::from(length)]);
 }
 
-/// Appends a place's tail to `out`.
-pub(super) fn push_place_tail(out: &mut Vec<u8>, place: &Place) {
-    if place.centre.is_some() {
-        push_centre(out, place.centre);
+/// Takes the first value off.
+#[inline]
+pub(super) fn take<'a>(values: &mut &'a [u8]) -> &'a [u8] {
+    let Some((length, rest)) = values.split_first_chunk() else { return b"" };
+    let (value, rest) = rest.split_at(usize::from(u16::from_le_bytes(*length)));
+    *values = rest;
+    value
+}
+
+fn pack_text(out: &mut Vec<u8>, text: Option<&str>) {
+    let mut value = Vec::new();
+    match text {
+        Some(text) => push_string(&mut value, text),
+        None => value.extend_from_slice(b"null"),
     }
-    out.text("postal", place.postal.as_deref());
+    pack(out, &value);
 }
 
-/// Whether a tail has a centre of its own.
-pub(super) fn has_centre(tail: &[u8]) -> bool {
-    tail.starts_with(br#""latitude""#)
+/// Packs a place: city, region, its code and type, latitude, longitude, postal code. Without a centre of its own, the two of
+/// it are empty, and the country's stands for them.
+pub(super) fn pack_place(place: Option<&Place>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let of = |read: fn(&Place) -> &Option<String>| place.and_then(|place| read(place).as_deref());
+    pack_text(&mut out, of(|place| &place.city));
+    pack_text(&mut out, of(|place| &place.region));
+    pack_text(&mut out, of(|place| &place.region_code));
+    pack_text(&mut out, of(|place| &place.region_type));
+    let centre = place.and_then(|place| place.centre);
+    for degrees in [centre.map(|centre| centre.0), centre.map(|centre| centre.1)] {
+        let mut value = Vec::new();
+        if degrees.is_some() {
+            push_float(&mut value, degrees);
+        }
+        pack(&mut out, &value);
+    }
+    pack_text(&mut out, of(|place| &place.postal));
+    out
 }
 
-/// Appends a network's head to `out`; nothing if it has no number.
-pub(super) fn push_network_head(out: &mut Vec<u8>, network: &Network) {
-    let Some(asn) = network.asn else { return };
-    out.extend_from_slice(br#""asn":{"#);
-    out.text("asn", Some(&format!("AS{asn}"))).text("name", network.name.as_deref());
-    out.text("domain", network.domain.as_deref());
-    out.extend_from_slice(br#""route":"#);
-}
-
-/// Appends a network's tail to `out`.
-pub(super) fn push_network_tail(out: &mut Vec<u8>, network: &Network) {
-    if network.asn.is_some() {
-        out.push(b',');
-        out.text("type", network.kind.as_deref()).end(b"},");
+/// Appends the members of a place, with those of its country between them.
+#[inline]
+pub(super) fn push_place(out: &mut Vec<u8>, place: &PlacePieces<'_>, country: &Country) {
+    let mut values = &*place.values;
+    out.extend_from_slice(&country.piece_eu);
+    for name in [&b"\"city\":"[..], b",\"region\":", b",\"region_code\":", b",\"region_type\":"] {
+        out.extend_from_slice(name);
+        out.extend_from_slice(take(&mut values));
+    }
+    out.push(b',');
+    out.extend_from_slice(place.names.as_deref().unwrap_or(&country.piece_names));
+    let (latitude, longitude) = (take(&mut values), take(&mut values));
+    if latitude.is_empty() {
+        out.extend_from_slice(&country.piece_centre);
     } else {
-        out.text("asn", None);
+        out.extend_from_slice(b"\"latitude\":");
+        out.extend_from_slice(latitude);
+        out.extend_from_slice(b",\"longitude\":");
+        out.extend_from_slice(longitude);
+        out.push(b',');
     }
-    out.text("company", None).text("organisation", network.name.as_deref());
+    out.extend_from_slice(b"\"postal\":");
+    out.extend_from_slice(take(&mut values));
+    out.push(b',');
+    out.extend_from_slice(&country.piece_flag);
+}
+
+/// Packs a network: its members up to the block of addresses, which is empty if it has no number, and those after it.
+pub(super) fn pack_network(network: Option<&Network>) -> Vec<u8> {
+    let none = Network::default();
+    let network = network.unwrap_or(&none);
+    let (mut head, mut tail) = (Vec::new(), Vec::new());
+    if let Some(asn) = network.asn {
+        head.extend_from_slice(br#""asn":{"#);
+        head.text("asn", Some(&format!("AS{asn}"))).text("name", network.name.as_deref());
+        head.text("domain", network.domain.as_deref());
+        head.extend_from_slice(br#""route":"#);
+        tail.push(b',');
+        tail.text("type", network.kind.as_deref()).end(b"},");
+    } else {
+        tail.text("asn", None);
+    }
+    tail.text("company", None).text("organisation", network.name.as_deref());
     if let Some((name, mcc, mnc)) = &network.carrier {
-        push_string(out, "carrier");
-        out.extend_from_slice(b":{");
-        out.text("name", Some(name)).text("mcc", Some(mcc)).text("mnc", Some(mnc)).end(b"},");
+        push_string(&mut tail, "carrier");
+        tail.extend_from_slice(b":{");
+        tail.text("name", Some(name)).text("mcc", Some(mcc)).text("mnc", Some(mnc)).end(b"},");
     }
+    let mut out = Vec::new();
+    pack(&mut out, &head);
+    pack(&mut out, &tail);
+    out
 }
 
 /// The threat member of an address on no list. Scores have no free source, so they are null.
@@ -123,7 +169,7 @@ pub(super) fn push_threat(out: &mut Vec<u8>, threat: &Threat<'_>) {
 }
 
 /// The names of country and continent in another language.
-pub(super) fn foreign_names(place: &Place, country: &super::countries::Country) -> Option<Vec<u8>> {
+pub(super) fn foreign_names(place: &Place, country: &Country) -> Option<Vec<u8>> {
     if place.country_name.is_none() && place.continent_name.is_none() {
         return None;
     }

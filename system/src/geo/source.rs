@@ -155,6 +155,12 @@ impl Source {
         &self.name
     }
 
+    /// The last part of its path.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or_default()
+    }
+
     /// What it calls itself.
     #[must_use]
     pub fn kind(&self) -> &str {
@@ -233,13 +239,12 @@ fn map(path: &Path) -> std::io::Result<memmap2::Mmap> {
     unsafe { memmap2::Mmap::map(&file) }
 }
 
-/// The files to open: paths, or the built-in set if there are none.
+/// Opens the files, and the built-in set behind them if it is wanted.
 ///
 /// # Errors
 ///
 /// What is wrong with the first bad file.
-pub fn open_all(paths: &[PathBuf], holding: Holding) -> Result<Vec<Source>, Error> {
+pub fn open_all(paths: &[PathBuf], built_in: bool, holding: Holding) -> Result<Vec<Source>, Error> {
     let given = paths.iter().map(|path| Source::open(path, holding));
-    let built_in = paths.is_empty().then(Source::built_in);
-    given.chain(built_in).collect()
+    given.chain(built_in.then(Source::built_in)).collect()
 }
