@@ -5,6 +5,7 @@
 mod check;
 mod data;
 mod interrupt;
+mod keys;
 mod run;
 mod serve;
 mod verify;
@@ -35,7 +36,9 @@ const EXAMPLES: &str = "\
 Examples:
   georush run scenarios/black-friday.toml
   georush check scenarios/*.toml
-  georush verify-determinism scenarios/black-friday.toml --seed 7";
+  georush verify-determinism scenarios/black-friday.toml --seed 7
+  georush serve --listen 127.0.0.1:8080
+  georush keys create --plan free --label shop";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -82,6 +85,9 @@ enum Command {
     /// Serve one region and leave the counting to a `serve` with the same state directory.
     #[command(after_long_help = serve::EDGE_EXAMPLES)]
     Edge(Box<serve::EdgeArgs>),
+    /// Make, list, show and revoke API keys; servers may run meanwhile.
+    #[command(after_long_help = keys::EXAMPLES)]
+    Keys(keys::KeysArgs),
     /// Build, fetch and check data sets of addresses.
     #[command(after_long_help = data::EXAMPLES)]
     Data(data::DataArgs),
@@ -163,6 +169,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Run(args) => run::run(args),
             Command::Check(args) => check::check(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
+            Command::Keys(args) => keys::keys(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
             Command::Serve(args) => serve::serve(args),
             Command::Edge(args) => serve::edge(args),

@@ -47,7 +47,13 @@ impl Scratch {
 
     fn georush(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
-        command.args(arguments).current_dir(&self.0).stdin(Stdio::null()).output().expect("the command starts")
+        command
+            .args(arguments)
+            .env_remove("GEORUSH_STATE")
+            .current_dir(&self.0)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the command starts")
     }
 
     fn files(&self) -> Vec<String> {
@@ -79,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 20] = [
+    let pages: [(&str, &[&str]); 34] = [
         ("georush-h", &["-h"]),
         ("georush", &["--help"]),
         ("run-h", &["run", "-h"]),
@@ -90,6 +96,10 @@ fn help_is_what_was_committed() {
         ("verify-determinism", &["verify-determinism", "--help"]),
         ("schema-h", &["schema", "-h"]),
         ("schema", &["schema", "--help"]),
+        ("serve-h", &["serve", "-h"]),
+        ("serve", &["serve", "--help"]),
+        ("edge-h", &["edge", "-h"]),
+        ("edge", &["edge", "--help"]),
         ("data-h", &["data", "-h"]),
         ("data", &["data", "--help"]),
         ("data-build-h", &["data", "build", "-h"]),
@@ -100,6 +110,16 @@ fn help_is_what_was_committed() {
         ("data-fetch-city", &["data", "fetch", "city", "--help"]),
         ("data-check-h", &["data", "check", "-h"]),
         ("data-check", &["data", "check", "--help"]),
+        ("keys-h", &["keys", "-h"]),
+        ("keys", &["keys", "--help"]),
+        ("keys-create-h", &["keys", "create", "-h"]),
+        ("keys-create", &["keys", "create", "--help"]),
+        ("keys-list-h", &["keys", "list", "-h"]),
+        ("keys-list", &["keys", "list", "--help"]),
+        ("keys-show-h", &["keys", "show", "-h"]),
+        ("keys-show", &["keys", "show", "--help"]),
+        ("keys-revoke-h", &["keys", "revoke", "-h"]),
+        ("keys-revoke", &["keys", "revoke", "--help"]),
     ];
     for (name, arguments) in pages {
         let output = scratch.georush(arguments);
@@ -233,4 +253,51 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn a_key_is_printed_alone_listed_shown_and_revoked() {
+    let scratch = Scratch::new("keys");
+    let created =
+        scratch.georush(&["keys", "create", "--plan", "free", "--label", "shop", "--allow", "*.shop.example"]);
+    assert_eq!(created.status.code(), Some(0), "{created:?}");
+    let key = text(&created.stdout).trim().to_owned();
+    assert_eq!(text(&created.stdout), format!("{key}\n"));
+    assert!(key.len() == 56 && text(&created.stderr).starts_with("made key "), "{created:?}");
+
+    let list: serde_json::Value =
+        serde_json::from_slice(&scratch.georush(&["keys", "list", "--json"]).stdout).expect("JSON");
+    let digest = list[0]["digest"].as_str().expect("a digest");
+    assert_eq!((digest.len(), &list[0]["label"], &list[0]["allow"][0]), (64, &"shop".into(), &"*.shop.example".into()));
+    assert_eq!(list[0]["window"]["quota"], 1_500);
+    assert!(!list.to_string().contains(&key), "a key is told once");
+
+    for named in [&key, &digest[..6]] {
+        let shown = text(&scratch.georush(&["keys", "show", named]).stdout);
+        assert!(shown.starts_with(&format!("digest   {digest}\nplan     free (1,500 in 24 hours)\n")), "{shown}");
+    }
+    for told in ["revoked ", "was revoked already"] {
+        let output = scratch.georush(&["keys", "revoke", &digest[..6]]);
+        assert!(output.status.success() && text(&output.stdout).contains(told), "{output:?}");
+    }
+    assert!(text(&scratch.georush(&["keys", "list"]).stdout).contains("  revoked  "));
+}
+
+#[test]
+fn what_is_wrong_with_a_key_is_told() {
+    let scratch = Scratch::new("keys-bad");
+    let told = |arguments: &[&str], expected: &str| {
+        let output = scratch.georush(arguments);
+        assert_errors(&output);
+        assert!(text(&output.stderr).contains(expected), "{output:?}");
+    };
+    told(&["keys", "list"], "state: can't hold state: there is no central.db in it");
+    told(&["keys", "create", "--plan", "fre"], "there is no plan \"fre\", expected one of: business, ");
+    told(&["keys", "create", "--plan", "free", "--key", "short"], "expected 8 or more printable ASCII characters");
+    told(&["keys", "create", "--plan", "free", "--allow", "a b"], "\"a b\" is no host");
+    told(&["keys", "create", "--plan", "free", "--plans", "empty.toml"], "empty.toml:1: missing field `plans`");
+    let create = ["keys", "create", "--plan", "free", "--key", "long-enough"];
+    assert_eq!(text(&scratch.georush(&create).stdout), "long-enough\n");
+    told(&create, "exists already; a key is made once");
+    told(&["keys", "show", "never-made"], "there is no key \"never-made\"");
 }

@@ -122,7 +122,7 @@ fn replicate(state: &State, region: &str) -> ReplicatorCounters {
 }
 
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < until, "waited in vain for: {what}");
         thread::sleep(Duration::from_millis(10));
@@ -394,4 +394,35 @@ fn counts_are_exact_although_the_pipelines_process_is_killed_again_and_again() {
     child.kill().expect("ours");
     child.wait().expect("ours");
     assert_eq!((state.central(0), state.central(1), state.central(2)), (total / 2, total, total / 2));
+}
+
+/// `cargo test --release -p georush-system --test pipeline -- --ignored --nocapture` prints the numbers.
+#[test]
+#[ignore = "a measurement"]
+fn how_fast_lines_become_counts() {
+    for (subjects, batch) in [(100, 1_000), (10_000, 1_000), (100_000, 1_000), (10_000, 10)] {
+        let (state, mut chance) = (State::new(&format!("speed-{subjects}-{batch}")), Chance(1));
+        let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+        let events: u32 = if batch == 10 { 20_000 } else { 400_000 };
+        let mut appending = Duration::ZERO;
+        for _ in 0..events / batch {
+            let lines: Vec<_> = (0..batch).map(|i| edge.admit(chance.below(subjects) as u32, (i % 4) as u16)).collect();
+            let begun = Instant::now();
+            edge.uplink.append(&lines).expect("the stream takes lines");
+            appending += begun.elapsed();
+        }
+        let begun = Instant::now();
+        let counters = aggregate(&state, now());
+        let aggregating = begun.elapsed();
+        assert_eq!(counters.counted.load(Ordering::Relaxed), u64::from(events));
+        let begun = Instant::now();
+        let rows = replicate(&state, "eu-west-1").written.load(Ordering::Relaxed);
+        let rate = |n: u64, took: Duration| (n as f64 / took.as_secs_f64()) as u64;
+        println!(
+            "{subjects} subjects, {batch} lines at a time: append {}/s, count {}/s, replicate {} rows/s",
+            rate(u64::from(events), appending),
+            rate(u64::from(events), aggregating),
+            rate(rows, begun.elapsed())
+        );
+    }
 }

@@ -141,7 +141,7 @@ fn fetch_city(args: &CityArgs) -> Result<u8, Stop> {
     let [ipv4, ipv6] = files.map(|file| file.display().to_string());
     print(&format!(
         "{ipv4}\n{ipv6}\n\n\
-         To serve them: georush serve --mmdb {ipv4} --mmdb {ipv6}\n\
+         To serve them: georush serve --data {ipv4} --data {ipv6}\n\
          Wherever answers are shown, say: {}\n",
         fetch::CITY_ATTRIBUTION
     ))?;

@@ -149,13 +149,14 @@ impl Index {
                     networks.push(start.to_bits(), prefix, (network, prefix));
                 }
             })?;
+            let mut v6: HashMap<u32, (u32, u32)> = HashMap::new();
             source.networks(Family::V6, |_, _, offset, read| {
-                of(offset, read);
+                v6.insert(offset, of(offset, read));
             })?;
             place_stretches = zip(&place_stretches, &places.finish(), |a, b| if a == NOTHING { b } else { a });
             network_stretches = zip(&network_stretches, &networks.finish(), |a, b| if a.0 == NOTHING { b } else { a });
-            seen.shrink_to_fit();
-            records.push(seen);
+            v6.shrink_to_fit();
+            records.push(v6);
         }
         let mut pairs = Vec::new();
         let mut numbers: HashMap<Pair, u32> = HashMap::new();
