@@ -106,7 +106,9 @@ fn main() {
         let answer = |requests: &Vec<Parts>| {
             requests.iter().for_each(|request| drop(black_box(api.answer(request, PEER))));
         };
-        group.bench_function(kind, |bencher| bencher.iter_batched_ref(&mut batch, |all| answer(all), BatchSize::PerIteration));
+        group.bench_function(kind, |bencher| {
+            bencher.iter_batched_ref(&mut batch, |all| answer(all), BatchSize::PerIteration)
+        });
     }
     group.finish();
     criterion.final_summary();

@@ -7,17 +7,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use georush_system::address::{Kind, kind};
 
 /// Draws of one list.
-pub const DRAWS: usize = 1 << 18;
+pub(crate) const DRAWS: usize = 1 << 18;
 /// Addresses that come again.
 const POPULATION: usize = 100_000;
 const EXPONENT: f64 = 1.1;
 
 /// SplitMix64. Source: Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -36,13 +36,13 @@ impl Random {
 }
 
 /// Uniform global IPv4 addresses.
-pub fn uniform() -> Vec<IpAddr> {
+pub(crate) fn uniform() -> Vec<IpAddr> {
     let mut random = Random(2018);
     (0..DRAWS).map(|_| random.global()).collect()
 }
 
 /// The same kind of addresses, of which the first of 100,000 come most often: Zipf with exponent 1.1.
-pub fn zipf() -> Vec<IpAddr> {
+pub(crate) fn zipf() -> Vec<IpAddr> {
     let mut random = Random(2019);
     let population: Vec<IpAddr> = (0..POPULATION).map(|_| random.global()).collect();
     let mut sum = 0.0;

@@ -141,7 +141,7 @@ struct Record<'a> {
 type Subdivision = Option<(String, String)>;
 
 /// Files, and what does not depend on the address.
-pub struct Plain {
+pub(crate) struct Plain {
     readers: Vec<Reader<Vec<u8>>>,
     facts: HashMap<String, Facts>,
     nothing: Currency,
@@ -161,7 +161,7 @@ fn degrees(value: f64) -> f64 {
 
 impl Plain {
     /// The built-in set, behind a file if there is one.
-    pub fn load(file: Option<&Path>, now: Timestamp) -> Self {
+    pub(crate) fn load(file: Option<&Path>, now: Timestamp) -> Self {
         let built_in = include_bytes!("../../data/geo-default.mmdb.zst");
         let built_in = zstd::decode_all(&built_in[..]).expect("the built-in set is good");
         let files = file.map(|path| std::fs::read(path).expect("GEORUSH_CITY is a file"));
@@ -191,7 +191,7 @@ impl Plain {
     }
 
     /// The record as JSON.
-    pub fn json(&self, ip: IpAddr, now: Timestamp, count: &str) -> Vec<u8> {
+    pub(crate) fn json(&self, ip: IpAddr, now: Timestamp, count: &str) -> Vec<u8> {
         let (mut place, mut network) = (None, None);
         for reader in &self.readers {
             let Ok(found) = reader.lookup(ip) else { continue };
