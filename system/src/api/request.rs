@@ -118,7 +118,8 @@ pub(super) fn host(parts: &Parts) -> Option<&str> {
 pub(super) fn profile(headers: &HeaderMap, query: &Query<'_>) -> Profile {
     let agent = headers.get(USER_AGENT).map_or(&b""[..], |agent| agent.as_bytes());
     let is = |prefix: &str| agent.starts_with(prefix.as_bytes());
-    if query.v1 || is("ipdata-pypi/0.") || is_early_go(agent) {
+    // Source: ipdata 1.5 to 2.6 on PyPI, 2017-10 to 2017-12, say 0.0.1 or 2.4; later ones say no version.
+    if query.v1 || is("ipdata-pypi/") || is_early_go(agent) {
         Profile::V1
     } else if is("ipdata-rust/") {
         Profile::Rust
@@ -164,7 +165,7 @@ mod tests {
             headers.insert(USER_AGENT, HeaderValue::from_static(agent));
             profile(&headers, &Query::default())
         };
-        for agent in ["ipdata-pypi/0.0.1", "go-ipdata/0.4.1 (https://ipdata.co)"] {
+        for agent in ["ipdata-pypi/0.0.1", "ipdata-pypi/2.4", "go-ipdata/0.4.1 (https://ipdata.co)"] {
             assert_eq!(of(agent), Profile::V1, "{agent}");
         }
         for agent in ["ipdata-pypi", "go-ipdata/0.5.0", "node-fetch", "", "ipdata-python"] {
