@@ -366,7 +366,9 @@ impl Edge {
                 self.insert(shard, hash, Subject { identifier, row, plan, whitelist, account: true, charged })
             }
             // A stranger's count of another day means nothing any more.
-            (None, None) if item.usage.as_ref().is_none_or(|usage| usage.window != self.strangers_window(now)) => return,
+            (None, None) if item.usage.as_ref().is_none_or(|usage| usage.window != self.strangers_window(now)) => {
+                return;
+            }
             (None, None) => match self.stranger(shard, hash, now, &item.subject) {
                 Ok(id) => id,
                 Err(_) => return,

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     address::Trusted,
-    api::Api,
+    api::{Api, Dialects},
     edge::{self, Edge},
     geo,
     http::{self, Drained, Limits, Server, Tls, tls},
@@ -66,6 +66,8 @@ pub struct Settings {
     pub reload_every: Duration,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted: Trusted,
+    /// Dialects of other services that are spoken, too.
+    pub dialects: Dialects,
     /// Certificate chain and key, as PEM files.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Where usage log lines go, beside the stream.
@@ -157,7 +159,8 @@ impl Service {
             courier.fetch_all()?;
             let server = Server::bind(&region.addresses, tls.clone(), settings.limits.clone())?;
             let readings = readings::of(&region.name, &server, &pipeline);
-            let api = Arc::new(Api::new(keeper.data(), edge, settings.trusted.clone(), readings));
+            let api = Api::new(keeper.data(), edge, settings.trusted.clone(), readings);
+            let api = Arc::new(api.with_dialects(settings.dialects));
             parts.push(Part { region: region.name.clone(), api, server, courier });
         }
         Ok(Self { keeper, pipeline, parts, tls })

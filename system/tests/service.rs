@@ -17,6 +17,7 @@ use std::{
 
 use georush_system::{
     address::Trusted,
+    api::Dialects,
     core::{
         Status, Timestamp, Version,
         edge::{Enforcement, OnUnavailable},
@@ -53,6 +54,7 @@ fn settings(directory: &Path, regions: &[&str]) -> Settings {
         geo: geo::Settings { files: vec![fixture("GeoLite2-City-Test")], built_in: false, ..geo::Settings::default() },
         reload_every: Duration::from_millis(100),
         trusted: Trusted::new(vec!["127.0.0.0/8".parse().expect("a block")]),
+        dialects: Dialects::default(),
         tls: None,
         usage_log: UsageLog::None,
         aggregate: true,

@@ -13,6 +13,7 @@ use std::{
 use clap::Args;
 use georush_system::{
     address::Trusted,
+    api::Dialects,
     core::edge::{Enforcement, OnUnavailable},
     geo,
     http::Limits,
@@ -96,6 +97,9 @@ struct CommonArgs {
     /// Proxies whose X-Forwarded-For is believed; may be repeated.
     #[arg(long, value_name = "CIDR")]
     trust: Vec<IpNet>,
+    /// Dialects of other services to speak as well: maxmind, ipinfo, ip-api, echoip.
+    #[arg(long, value_name = "LIST", default_value = "")]
+    dialects: Dialects,
     /// Certificate chain, PEM.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -179,6 +183,7 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
         },
         reload_every: seconds(args.reload_every.max(1)),
         trusted: Trusted::new(args.trust.clone()),
+        dialects: args.dialects,
         tls: args.tls_cert.clone().zip(args.tls_key.clone()),
         usage_log: match args.usage_log.as_str() {
             "none" => UsageLog::None,
