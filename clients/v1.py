@@ -57,7 +57,7 @@ checks.equal("another address has its own", lambda: ask("/8.8.8.8/en", agent, ad
 refused = ask("/8.8.8.8/en", agent, address="203.0.115.7")
 checks.equal("beyond it, plain text", lambda: refused[1].startswith("text/plain"), True)
 checks.equal("beyond it, a sentence", lambda: refused[2].startswith("You have exceeded your free quota."), True)
-statuses = [ask("/8.8.8.8/en", agent, "tiny-v1")[0] for _ in range(3)]
+statuses = [ask("/8.8.8.8/en", agent, "tiny-2017")[0] for _ in range(3)]
 checks.equal("the quota of a key in the header", lambda: statuses, [200, 200, 429])
 bad = ask("/10.0.0.1/en", agent, key)
 checks.equal("a private address", lambda: (bad[0], bad[2]), (400, "10.0.0.1 is a private IP address"))
