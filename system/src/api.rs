@@ -14,7 +14,10 @@ mod route;
 
 use std::{
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -83,22 +86,40 @@ impl std::fmt::Debug for Api {
     }
 }
 
-/// Wall time that never goes back: the clock is set once, then counted on.
+/// Wall time that never goes back, so that no window is entered twice: a monotonic clock that is led after the system's.
 #[derive(Debug)]
 struct Clock {
     started: Instant,
-    started_us: u64,
+    /// How far wall time is ahead of the monotonic clock, microseconds.
+    ahead_us: AtomicU64,
+    /// When it was last led, on the monotonic clock.
+    led_us: AtomicU64,
 }
 
 impl Clock {
     fn new() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { started: Instant::now(), started_us: since.as_micros() as u64 }
+        let clock = Self { started: Instant::now(), ahead_us: AtomicU64::new(0), led_us: AtomicU64::new(0) };
+        clock.lead(Duration::ZERO, wall());
+        clock
     }
 
+    #[inline]
     fn at(&self, instant: Instant) -> Timestamp {
-        Timestamp(self.started_us + instant.duration_since(self.started).as_micros() as u64)
+        let elapsed_us = instant.duration_since(self.started).as_micros() as u64;
+        Timestamp(elapsed_us + self.ahead_us.load(Ordering::Relaxed))
     }
+
+    /// Follows wall time: at once if it is ahead, at half speed if it was set back.
+    fn lead(&self, elapsed: Duration, wall: Duration) {
+        let (elapsed_us, wall_us) = (elapsed.as_micros() as u64, wall.as_micros() as u64);
+        let since_us = elapsed_us - self.led_us.swap(elapsed_us, Ordering::Relaxed).min(elapsed_us);
+        let slowest = self.ahead_us.load(Ordering::Relaxed).saturating_sub(since_us / 2);
+        self.ahead_us.store(wall_us.saturating_sub(elapsed_us).max(slowest), Ordering::Relaxed);
+    }
+}
+
+fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// What every part of a request's way needs to know of it.
@@ -124,6 +145,11 @@ impl Api {
     #[must_use]
     pub fn with_dialects(self, dialects: Dialects) -> Self {
         Self { dialects, ..self }
+    }
+
+    /// Leads this API's clock after the system's; to be called now and then.
+    pub fn follow_wall_time(&self) {
+        self.clock.lead(self.clock.started.elapsed(), wall());
     }
 
     /// The present, by this API's clock.
@@ -312,7 +338,7 @@ impl Api {
     }
 
     fn own_readings(&self, now: Timestamp, data: &Guard<Arc<Data>>) -> Vec<Reading> {
-        let load = |value: &std::sync::atomic::AtomicU64| value.load(std::sync::atomic::Ordering::Relaxed);
+        let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
         let age = |at: u64| Duration::from_micros(now.0.saturating_sub(at)).as_secs_f64();
         let (keys, strangers) = self.edge.subjects();
         let tally = &self.edge.tally;

@@ -393,3 +393,22 @@ fn browsers_may_ask_before_they_ask() {
             .is_empty()
     );
 }
+
+#[test]
+fn the_clock_follows_wall_time_and_never_goes_back() {
+    let clock = Clock { started: Instant::now(), ahead_us: AtomicU64::new(0), led_us: AtomicU64::new(0) };
+    let ms = Duration::from_millis;
+    let shown = |elapsed: Duration| clock.at(clock.started + elapsed).0;
+    clock.lead(ms(1_000), ms(100_000));
+    let before = shown(ms(1_000));
+    assert_eq!(before, 100_000_000);
+    // Set back by ten seconds: half speed until they are made up for.
+    let mut last = before;
+    for tenth in 1..=300_u64 {
+        clock.lead(ms(1_000 + tenth * 100), ms(90_000 + tenth * 100));
+        let now = shown(ms(1_000 + tenth * 100));
+        assert!(now >= last);
+        last = now;
+    }
+    assert_eq!(last, 120_000_000);
+}

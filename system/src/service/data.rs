@@ -1,4 +1,5 @@
-//! Keeps the data fresh: looks for newer files, loads them aside, tries them, swaps them in. Requests notice nothing.
+//! Keeps the data fresh: looks for newer files, loads them aside, tries them, swaps them in. Requests notice nothing. Leads the
+//! APIs' clocks on the way.
 //!
 //! Not here: what a file says.
 
@@ -58,6 +59,7 @@ impl Keeper {
             let mut waited = Duration::ZERO;
             while ended.recv_timeout(LOOK) == Err(mpsc::RecvTimeoutError::Timeout) {
                 waited += LOOK;
+                apis.iter().for_each(|api| api.follow_wall_time());
                 let told = asked.has_changed().unwrap_or(false);
                 if !told && waited < self.every {
                     continue;
