@@ -14,7 +14,7 @@ use std::{
 };
 
 use georush_core::{
-    Identifier, Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, WindowId, WindowKind,
+    Identifier, Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageEvent, UsageGroup, WindowId, WindowKind,
     edge::{Decision, Edge as Core, Effect, Enforcement, OnUnavailable, Request, Verdict},
     time::SECOND_US,
 };
@@ -41,7 +41,8 @@ pub struct Settings {
     pub on_unavailable: OnUnavailable,
     /// Subjects without a key that are remembered at once; beyond them, new ones are refused until the day turns.
     pub strangers_max: usize,
-    /// Usage events that wait to be written; beyond them, events are dropped and counted as dropped.
+    /// Usage events that wait to be written, one for each caller and window; beyond them, events are dropped and counted as
+    /// dropped.
     pub events_max: usize,
 }
 
@@ -141,7 +142,12 @@ struct Subject {
     account: bool,
     /// The window of its last admission.
     charged: WindowId,
+    /// Where its usage waits in the outbox, or [`NOT_WAITING`].
+    waiting: u32,
 }
+
+/// Of a subject without usage in the outbox.
+const NOT_WAITING: u32 = u32::MAX;
 
 #[derive(Debug)]
 struct Shard {
@@ -151,6 +157,8 @@ struct Shard {
     free: Vec<u32>,
     strangers: usize,
     outbox: Vec<Effect>,
+    /// Lines that have left.
+    lines: u64,
 }
 
 /// What an edge has counted since it started.
@@ -196,6 +204,7 @@ impl Edge {
                 free: Vec::new(),
                 strangers: 0,
                 outbox: Vec::new(),
+                lines: 0,
             })
         };
         Self {
@@ -264,7 +273,8 @@ impl Edge {
         if decision.verdict == Verdict::Admitted {
             count += u64::from(ask.cost);
             subject.charged = decision.window;
-            if waiting >= self.settings.events_max / SHARDS {
+            if !subject.joins(&mut shard.outbox, waiting) && waiting >= self.settings.events_max / SHARDS {
+                subject.waiting = NOT_WAITING;
                 shard.outbox.truncate(waiting);
                 self.tally.dropped.fetch_add(1, Ordering::Relaxed);
             }
@@ -315,7 +325,9 @@ impl Edge {
         };
         let row = Row { plan: plan_group, usage: UsageGroup::default() };
         let charged = plan_group.plan.window.id(now, plan_group.anchor);
-        let subject = Subject { identifier: identifier.clone(), row, plan, whitelist: None, account: false, charged };
+        let waiting = NOT_WAITING;
+        let subject =
+            Subject { identifier: identifier.clone(), row, plan, whitelist: None, account: false, charged, waiting };
         shard.strangers += 1;
         Ok(self.insert(shard, hash, subject))
     }
@@ -362,8 +374,8 @@ impl Edge {
                 let row = Row { plan: plan_group, usage: UsageGroup::default() };
                 let whitelist = account.whitelist.clone().map(Box::new);
                 let identifier = item.subject.clone();
-                let charged = WindowId::default();
-                self.insert(shard, hash, Subject { identifier, row, plan, whitelist, account: true, charged })
+                let (charged, waiting) = (WindowId::default(), NOT_WAITING);
+                self.insert(shard, hash, Subject { identifier, row, plan, whitelist, account: true, charged, waiting })
             }
             // A stranger's count of another day means nothing any more.
             (None, None) if item.usage.as_ref().is_none_or(|usage| usage.window != self.strangers_window(now)) => {
@@ -397,13 +409,18 @@ impl Edge {
         }
     }
 
-    /// Moves the usage that waits, with its subjects' names, to `lines`; then forgets strangers whose window is over.
+    /// Moves the usage that waits, with its subjects' names, to `lines`; then forgets strangers whose window is over. A line
+    /// stands for all admissions of its subject and window since the last: `cost` is their sum, `cumulative` the newest.
     pub fn drain(&self, now: Timestamp, lines: &mut Vec<Line>) {
         for lane in 0..SHARDS {
             let mut shard = self.lock(lane);
             let shard = &mut *shard;
             for Effect::Log(event) in shard.outbox.drain(..) {
-                lines.push(Line::new(&event, shard.subjects[event.subject.index()].identifier.clone()));
+                let subject = &mut shard.subjects[event.subject.index()];
+                subject.waiting = NOT_WAITING;
+                shard.lines += 1;
+                // Lines are what can be lost, so lines are what is numbered.
+                lines.push(Line::new(&UsageEvent { sequence: shard.lines, ..event }, subject.identifier.clone()));
             }
             if shard.strangers >= self.settings.strangers_max / SHARDS {
                 self.forget_strangers(shard, now);
@@ -445,6 +462,22 @@ fn lane(hash: u64) -> usize {
 }
 
 impl Subject {
+    /// Adds the event at the end of the outbox to the subject's one that waits there already, if their windows are the same.
+    #[inline]
+    fn joins(&mut self, outbox: &mut Vec<Effect>, end: usize) -> bool {
+        let [.., Effect::Log(newest)] = outbox[..] else { return false };
+        if let Some(Effect::Log(waiting)) = outbox[..end].get_mut(self.waiting as usize)
+            && waiting.window == newest.window
+            && let Some(cost) = waiting.cost.checked_add(newest.cost)
+        {
+            *waiting = UsageEvent { cost, ..newest };
+            outbox.truncate(end);
+            return true;
+        }
+        self.waiting = end as u32;
+        false
+    }
+
     fn may_ask(&self, plan: &PlanSpec, ask: &Ask<'_>) -> Result<(), Refusal> {
         if self.row.plan.status == Status::Revoked {
             return Err(Refusal::UnknownKey);
