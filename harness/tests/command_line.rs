@@ -263,7 +263,7 @@ fn a_key_is_printed_alone_listed_shown_and_revoked() {
     assert_eq!(created.status.code(), Some(0), "{created:?}");
     let key = text(&created.stdout).trim().to_owned();
     assert_eq!(text(&created.stdout), format!("{key}\n"));
-    assert!(key.len() == 56 && text(&created.stderr).starts_with("made key "), "{created:?}");
+    assert!(key.len() == 54 && text(&created.stderr).starts_with("made key "), "{created:?}");
 
     let list: serde_json::Value =
         serde_json::from_slice(&scratch.georush(&["keys", "list", "--json"]).stdout).expect("JSON");

@@ -70,6 +70,12 @@ impl Trusted {
         Self(blocks)
     }
 
+    /// Whether nobody is trusted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn holds(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|block| block.contains(&ip))
     }

@@ -24,7 +24,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use georush_core::{Identifier, Timestamp, edge::Verdict};
-use hyper::{Method, Response, StatusCode, header::HeaderValue, http::request::Parts};
+use hyper::{HeaderMap, Method, Response, StatusCode, header::HeaderValue, http::request::Parts};
 
 pub use self::{
     dialect::Dialects,
@@ -33,7 +33,7 @@ pub use self::{
 };
 use self::{
     record::Scribe,
-    reply::{Reply, policy, preflight},
+    reply::{Reply, common, policy, preflight},
     request::{Profile, Query, caller, is_function_name, key, page, profile, subject},
     route::{Route, Target},
 };
@@ -49,7 +49,8 @@ use crate::{
 pub struct Data {
     /// The data.
     pub geo: Geo,
-    date: HeaderValue,
+    /// What every answer over it has.
+    headers: HeaderMap,
 }
 
 impl Data {
@@ -58,7 +59,7 @@ impl Data {
     pub fn new(geo: Geo) -> Self {
         let (year, month, day) = Timestamp(geo.built().saturating_mul(1_000_000)).date();
         let date = HeaderValue::from_str(&format!("{year:04}-{month:02}-{day:02}")).expect("digits and dashes");
-        Self { geo, date }
+        Self { geo, headers: common(Some(date)) }
     }
 }
 
@@ -189,7 +190,7 @@ impl Api {
             _ => reply,
         };
         let (status, cause) = (reply.status, reply.cause);
-        let response = reply.finish(Some(data.date.clone()));
+        let response = reply.finish(&data.headers);
         self.metrics.count(status, cause, started.elapsed());
         response
     }
@@ -419,7 +420,7 @@ impl Handler for Api {
     fn refuse(&self, status: StatusCode, message: &str) -> Response<Bytes> {
         let error = Error::Http(status, message.to_owned());
         self.metrics.count(status, error.cause(), Duration::ZERO);
-        Reply::new(status, error.cause(), record::message(&error)).finish(None)
+        Reply::new(status, error.cause(), record::message(&error)).finish(&common(None))
     }
 }
 

@@ -5,15 +5,15 @@
 use georush_core::Identifier;
 use sha2::{Digest, Sha256};
 
-/// Characters of a key. 224 bits of chance, as long as ipdata's keys.
-const LENGTH: usize = 56;
+/// Characters of a key: 216 bits of chance. Two less than ipdata's, so that a key fits into one block of SHA-256.
+const LENGTH: usize = 54;
 
 /// The operating system has no random numbers to give.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gives no random numbers, so no key can be made: {0}")]
 pub struct NoRandomness(getrandom::Error);
 
-/// Makes a key: 56 characters of lower-case hex.
+/// Makes a key: 54 characters of lower-case hex.
 ///
 /// # Errors
 /// If the operating system has no random numbers to give.

@@ -88,6 +88,9 @@ pub(super) fn key<'a>(parts: &'a Parts, query: &'a Query<'_>) -> Option<&'a str>
 /// The address of who calls.
 #[inline]
 pub(super) fn caller(trusted: &Trusted, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    if trusted.is_empty() {
+        return peer.to_canonical();
+    }
     trusted.caller(peer, headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()))
 }
 
