@@ -21,7 +21,7 @@ use georush_core::{
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::{
-    item::Item,
+    item::{Account, Item},
     plans::{PlanSpec, Plans},
     usage::Line,
     whitelist::Whitelist,
@@ -230,12 +230,6 @@ impl Edge {
         &self.plans
     }
 
-    /// Whether there is an anonymous tier.
-    #[must_use]
-    pub fn serves_strangers(&self) -> bool {
-        self.anonymous.is_some()
-    }
-
     /// Says whether the rows can be believed. If not, requests are decided by [`Settings::on_unavailable`].
     pub fn set_readable(&self, readable: bool) {
         self.readable.store(readable, Ordering::Relaxed);
@@ -324,8 +318,7 @@ impl Edge {
             version: Default::default(),
         };
         let row = Row { plan: plan_group, usage: UsageGroup::default() };
-        let charged = plan_group.plan.window.id(now, plan_group.anchor);
-        let waiting = NOT_WAITING;
+        let (charged, waiting) = (self.strangers_window(now), NOT_WAITING);
         let subject =
             Subject { identifier: identifier.clone(), row, plan, whitelist: None, account: false, charged, waiting };
         shard.strangers += 1;
@@ -358,10 +351,11 @@ impl Edge {
         let mut shard = self.lock(lane(hash));
         let shard = &mut *shard;
         let known = shard.ids.find(hash, |&id| shard.subjects[id as usize].identifier == item.subject).copied();
+        let named = |account: &Account| self.plans.iter().position(|spec| spec.name == account.plan);
         let id = match (known, &item.account) {
             (Some(id), _) => id,
             (None, Some(account)) => {
-                let Some(plan) = self.plans.iter().position(|spec| *spec.name == *account.plan) else {
+                let Some(plan) = named(account) else {
                     tracing::error!(subject = %item.subject, plan = %account.plan, "the plans file has no such plan; the key is refused");
                     return;
                 };
@@ -388,7 +382,7 @@ impl Edge {
         };
         let subject = &mut shard.subjects[id as usize];
         if let Some(account) = &item.account {
-            let plan = self.plans.iter().position(|spec| *spec.name == *account.plan);
+            let plan = named(account);
             let group = PlanGroup {
                 plan: plan.map_or(subject.row.plan.plan, |plan| self.plans[plan].plan),
                 anchor: account.created,

@@ -3,10 +3,7 @@ use std::net::Ipv4Addr;
 use georush_core::Version;
 
 use super::*;
-use crate::{
-    item::{Account, Usage},
-    key,
-};
+use crate::{item::Usage, key};
 
 const NOW: Timestamp = Timestamp(1_511_481_600_000_000);
 const HERE: Origin = Origin { region: 1, epoch: 3 };
