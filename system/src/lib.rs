@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod api;
+pub mod backend;
 pub mod edge;
 pub mod geo;
 pub mod http;

@@ -1,7 +1,7 @@
-//! The usage pipeline on the embedded store: one aggregator, one replicator for each region, and what an edge needs of it.
+//! The usage pipeline on any backend: one aggregator, one replicator for each region, and what an edge needs of it.
 //!
-//! Aggregator and replicators are threads that poll. A failing file is logged, waited for and tried again; it never ends
-//! the process. Not here: decisions, which are the core's, and SQL, which is the store's.
+//! Aggregator and replicators are threads that poll. A failing backend is logged, waited for and tried again; it never ends
+//! the process. Not here: decisions, which are the core's, and tables and streams, which are the backend's.
 
 mod aggregator;
 mod joined;
@@ -14,7 +14,6 @@ pub use replicator::Replicator;
 pub use worker::{AggregatorCounters, ReplicatorCounters};
 
 use std::{
-    path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, SystemTime},
@@ -22,7 +21,7 @@ use std::{
 
 use georush_core::Timestamp;
 
-use crate::store::{Directory, Error};
+use crate::{backend::Backend, store::Error};
 use worker::Stop;
 
 /// How the pipeline paces itself.
@@ -65,24 +64,23 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts an aggregator (if asked) and a replicator for each of `regions` on the files in `state`. If another process aggregates
+    /// Starts an aggregator (if asked) and a replicator for each of `regions` on `backend`. If another process aggregates
     /// there already, this one stands by. Several processes may have replicators for one region.
     ///
     /// # Errors
-    /// If a file can't be opened now. Later failures are logged.
-    pub fn start(state: &Path, regions: &[&str], settings: Settings) -> Result<Self, Error> {
-        let directory = Directory::open(state)?;
+    /// If the backend can't be opened now. Later failures are logged.
+    pub fn start(backend: &Arc<dyn Backend>, regions: &[&str], settings: Settings) -> Result<Self, Error> {
         let mut pipeline =
             Self { stop: Arc::default(), threads: Vec::new(), aggregator: Arc::default(), replicators: Vec::new() };
-        // Files that can't be opened are told now, before any thread runs.
-        let aggregator = settings.aggregate.then(|| Aggregator::open(&directory, settings)).transpose()?;
-        let replicators = regions.iter().map(|region| Replicator::open(&directory, region, settings));
+        // What can't be opened are told now, before any thread runs.
+        let aggregator = settings.aggregate.then(|| Aggregator::open(&**backend, settings)).transpose()?;
+        let replicators = regions.iter().map(|region| Replicator::open(&**backend, region, settings));
         let replicators = replicators.collect::<Result<Vec<_>, _>>()?;
 
         if let Some(aggregator) = aggregator {
-            let (stop, counters, again) = (pipeline.stop.clone(), pipeline.aggregator.clone(), directory.clone());
+            let (stop, counters, again) = (pipeline.stop.clone(), pipeline.aggregator.clone(), Arc::clone(backend));
             pipeline.spawn("aggregator", move || {
-                let open = || Aggregator::open(&again, settings);
+                let open = || Aggregator::open(&*again, settings);
                 worker::run("aggregator", &stop, settings, &counters.failures, aggregator, open, |aggregator| {
                     aggregator.turn(now(), &counters)
                 });
@@ -92,9 +90,9 @@ impl Pipeline {
             let region = (*region).to_owned();
             let counters = Arc::<ReplicatorCounters>::default();
             pipeline.replicators.push((region.clone(), counters.clone()));
-            let (stop, again) = (pipeline.stop.clone(), directory.clone());
+            let (stop, again) = (pipeline.stop.clone(), Arc::clone(backend));
             pipeline.spawn(&format!("replicator {region}"), move || {
-                let open = || Replicator::open(&again, &region, settings);
+                let open = || Replicator::open(&*again, &region, settings);
                 worker::run(&region, &stop, settings, &counters.failures, replicator, open, |replicator| {
                     replicator.turn(now(), &counters)
                 });

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use crate::{
     address::Trusted,
     api::{Api, Dialects},
+    backend::Backend,
     edge::{self, Edge},
     geo,
     http::{self, Drained, Limits, Server, Tls, tls},
@@ -56,8 +57,8 @@ pub enum UsageLog {
 pub struct Settings {
     /// The regions of this process.
     pub regions: Vec<Region>,
-    /// Directory of the embedded tables and the stream.
-    pub state: PathBuf,
+    /// Where the tables and the stream are.
+    pub backend: Arc<dyn Backend>,
     /// The plans file, if not the built-in plans.
     pub plans: Option<PathBuf>,
     /// The data.
@@ -93,7 +94,7 @@ pub enum Error {
     /// The plans.
     #[error(transparent)]
     Plans(#[from] PlansError),
-    /// The state directory.
+    /// The tables or the stream.
     #[error(transparent)]
     Store(#[from] store::Error),
     /// A listener.
@@ -145,10 +146,10 @@ impl Service {
         let keeper = Keeper::load(settings.geo.clone(), settings.reload_every)?;
         let names: Vec<&str> = settings.regions.iter().map(|region| region.name.as_str()).collect();
         let pace = pipeline::Settings { aggregate: settings.aggregate, ..pipeline::Settings::default() };
-        let pipeline = Pipeline::start(&settings.state, &names, pace)?;
+        let pipeline = Pipeline::start(&settings.backend, &names, pace)?;
         let mut parts = Vec::new();
         for (region, log) in settings.regions.iter().zip(logs) {
-            let joined = join(&settings.state, &region.name)?;
+            let joined = join(&*settings.backend, &region.name)?;
             let edge = edge::Settings {
                 enforcement: settings.enforcement,
                 on_unavailable: settings.on_unavailable,

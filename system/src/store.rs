@@ -3,6 +3,7 @@
 //! `central.db` is the central table, `stream.db` the stream, `<region>.db` a region's table. Not here: who reads and
 //! writes them when; that is the pipeline.
 
+mod backend;
 mod central;
 mod error;
 mod file;

@@ -7,12 +7,13 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{self, Command, Stdio},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use georush_system::{
+    backend::Backend,
     core::{
         Identifier, Plan, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, Version, WindowKind,
         edge::{Edge, Effect, Enforcement, OnUnavailable, Request},
@@ -41,6 +42,10 @@ impl State {
 
     fn directory(&self) -> Directory {
         Directory::open(&self.0).expect("the system's directory for such files is writable")
+    }
+
+    fn backend(&self) -> Arc<dyn Backend> {
+        Arc::new(self.directory())
     }
 
     fn central(&self, subject: u32) -> u64 {
@@ -79,8 +84,9 @@ struct Admitting {
 }
 
 impl Admitting {
-    fn join(state: &Path, region: &str, clock: Timestamp) -> Self {
-        let Joined { origin, uplink, feed } = join(state, region).expect("the state directory is writable");
+    fn join(state: &State, region: &str, clock: Timestamp) -> Self {
+        let Joined { origin, uplink, feed } =
+            join(&state.directory(), region).expect("the state directory is writable");
         Self { edge: Edge::new(origin, Enforcement::Replicated, OnUnavailable::Open), uplink, feed, clock }
     }
 
@@ -136,7 +142,7 @@ fn quick() -> Settings {
 #[test]
 fn lines_appended_twice_count_once() {
     let state = State::new("twice");
-    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let mut edge = Admitting::join(&state, "eu-west-1", now());
     let lines = edge.admit_all(&[1, 2, 1]);
     edge.uplink.append(&lines).expect("the stream takes lines");
     let counters = aggregate(&state, now());
@@ -149,7 +155,7 @@ fn lines_appended_twice_count_once() {
 #[test]
 fn of_two_aggregators_one_works_and_what_the_other_has_read_is_refused() {
     let state = State::new("rivals");
-    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let mut edge = Admitting::join(&state, "eu-west-1", now());
     let start = edge.clock;
     let open = || Aggregator::open(&state.directory(), Settings::default()).expect("opens");
     let (mut a, mut b) = (open(), open());
@@ -175,12 +181,12 @@ fn of_two_aggregators_one_works_and_what_the_other_has_read_is_refused() {
 #[test]
 fn a_region_added_later_is_filled() {
     let state = State::new("later");
-    let mut first = Admitting::join(&state.0, "eu-west-1", now());
+    let mut first = Admitting::join(&state, "eu-west-1", now());
     first.admit_all(&(0..300).collect::<Vec<_>>());
     aggregate(&state, now());
     replicate(&state, "eu-west-1");
     replicate(&state, "us-east-1");
-    let mut later = Admitting::join(&state.0, "us-east-1", now());
+    let mut later = Admitting::join(&state, "us-east-1", now());
     let items = later.feed.poll().expect("read");
     assert_eq!(items.len(), 300);
     assert!(items.iter().all(|item| count(item) == 1));
@@ -191,8 +197,8 @@ fn a_region_added_later_is_filled() {
 fn a_revoked_key_is_revoked_in_every_region() {
     let state = State::new("revoke");
     let regions = ["eu-west-1", "us-east-1", "ap-southeast-2"];
-    let pipeline = Pipeline::start(&state.0, &regions, quick()).expect("starts");
-    let mut edges = regions.map(|region| join(&state.0, region).expect("joins").feed);
+    let pipeline = Pipeline::start(&state.backend(), &regions, quick()).expect("starts");
+    let mut edges = regions.map(|region| join(&state.directory(), region).expect("joins").feed);
     let mut central = state.directory().central().expect("opens");
     let account = Account {
         plan: "free".into(),
@@ -222,7 +228,7 @@ fn a_revoked_key_is_revoked_in_every_region() {
 fn a_restarted_edge_counts_under_a_new_epoch() {
     let state = State::new("restart");
     for life in 1..=3 {
-        let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+        let mut edge = Admitting::join(&state, "eu-west-1", now());
         assert_eq!(edge.edge.origin().epoch, life);
         edge.admit_all(&[1; 4]);
     }
@@ -233,7 +239,7 @@ fn a_restarted_edge_counts_under_a_new_epoch() {
 #[test]
 fn poison_is_put_aside_and_stops_nothing() {
     let state = State::new("poison");
-    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let mut edge = Admitting::join(&state, "eu-west-1", now());
     let mut ahead = edge.admit(1, 0);
     ahead.at += 7_200_000_000;
     let elsewhere = Line { region: 9, ..edge.admit(1, 0) };
@@ -278,7 +284,7 @@ fn counts_are_exact_in_every_region_after_any_interleaving_of_crashes() {
         let (state, mut chance) = (State::new(&format!("crashes-{seed}")), Chance(seed));
         let (directory, start) = (state.directory(), now());
         let (mut clock, settings) = (start, Settings::default());
-        let mut edges = REGIONS.map(|region| Admitting::join(&state.0, region, start));
+        let mut edges = REGIONS.map(|region| Admitting::join(&state, region, start));
         let mut aggregators: [Option<Aggregator>; 2] = [None, None];
         let mut replicators: [Option<Replicator>; 3] = [None, None, None];
         let (mut truth, mut said) = (BTreeMap::<u32, u64>::new(), Vec::<Vec<Line>>::new());
@@ -296,7 +302,7 @@ fn counts_are_exact_in_every_region_after_any_interleaving_of_crashes() {
                     let again = &said[chance.below(said.len() as u64) as usize];
                     edges[region].uplink.append(again).expect("the stream takes lines");
                 }
-                5 => edges[region] = Admitting::join(&state.0, REGIONS[region], start),
+                5 => edges[region] = Admitting::join(&state, REGIONS[region], start),
                 6..=8 => {
                     let open = || Aggregator::open(&directory, settings).expect("opens");
                     // An error says that the other has taken over.
@@ -361,7 +367,8 @@ const PIPELINE_IN: &str = "GEORUSH_TEST_PIPELINE_IN";
 #[test]
 fn a_pipeline_to_be_killed() {
     if let Some(state) = env::var_os(PIPELINE_IN) {
-        let pipeline = Pipeline::start(Path::new(&state), &["eu-west-1", "us-east-1"], quick());
+        let backend: Arc<dyn Backend> = Arc::new(Directory::open(Path::new(&state)).expect("its parent's"));
+        let pipeline = Pipeline::start(&backend, &["eu-west-1", "us-east-1"], quick());
         thread::sleep(Duration::from_secs(60));
         drop(pipeline);
     }
@@ -370,7 +377,7 @@ fn a_pipeline_to_be_killed() {
 #[test]
 fn counts_are_exact_although_the_pipelines_process_is_killed_again_and_again() {
     let state = State::new("killed");
-    let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+    let mut edge = Admitting::join(&state, "eu-west-1", now());
     let mut chance = Chance(7);
     let start = || {
         let mut command = Command::new(env::current_exe().expect("it runs"));
@@ -402,7 +409,7 @@ fn counts_are_exact_although_the_pipelines_process_is_killed_again_and_again() {
 fn how_fast_lines_become_counts() {
     for (subjects, batch) in [(100, 1_000), (10_000, 1_000), (100_000, 1_000), (10_000, 10)] {
         let (state, mut chance) = (State::new(&format!("speed-{subjects}-{batch}")), Chance(1));
-        let mut edge = Admitting::join(&state.0, "eu-west-1", now());
+        let mut edge = Admitting::join(&state, "eu-west-1", now());
         let events: u32 = if batch == 10 { 20_000 } else { 400_000 };
         let mut appending = Duration::ZERO;
         for _ in 0..events / batch {

@@ -49,7 +49,7 @@ fn settings(directory: &Path, regions: &[&str]) -> Settings {
         |name: &&str| Region { name: (*name).to_owned(), addresses: vec![SocketAddr::from(([127, 0, 0, 1], 0))] };
     Settings {
         regions: regions.iter().map(region).collect(),
-        state: directory.join("state"),
+        backend: Arc::new(Directory::open(&directory.join("state")).expect("a directory")),
         plans: None,
         geo: geo::Settings { files: vec![fixture("GeoLite2-City-Test")], built_in: false, ..geo::Settings::default() },
         reload_every: Duration::from_millis(100),

@@ -8,11 +8,12 @@ use std::{env, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use georush_system::{
+    backend::{Backend, Central},
     core::{Identifier, Status, Version},
     item::{Account, Item},
     key, pipeline,
     plans::Plans,
-    store::{Central, Directory},
+    store::Directory,
     whitelist::{Entry, Whitelist},
 };
 
@@ -148,8 +149,13 @@ impl State {
     }
 
     /// A directory that must be there: nobody looks for keys where none were made.
-    fn existing(&self) -> Result<Directory, Stop> {
-        Directory::existing(&self.path()).map_err(Stop::could_not_run)
+    fn existing(&self) -> Result<Box<dyn Backend>, Stop> {
+        Ok(Box::new(Directory::existing(&self.path()).map_err(Stop::could_not_run)?))
+    }
+
+    /// A directory that is made if it is not there.
+    fn any(&self) -> Result<Box<dyn Backend>, Stop> {
+        Ok(Box::new(Directory::open(&self.path()).map_err(Stop::could_not_run)?))
     }
 }
 
@@ -184,8 +190,7 @@ fn create(args: &CreateArgs) -> Result<(), Stop> {
         label: args.label.as_str().into(),
         version: Version::default(),
     };
-    let directory = Directory::open(&args.state.path()).map_err(Stop::could_not_run)?;
-    let mut central = directory.central().map_err(Stop::could_not_run)?;
+    let mut central = args.state.any()?.accounts().map_err(Stop::could_not_run)?;
     let subject = key::identifier(&key);
     central.sign_up(&subject, &account).map_err(Stop::could_not_run)?;
     let view = View::new(&Item { subject, account: Some(account), usage: None }, &plans);
@@ -195,7 +200,7 @@ fn create(args: &CreateArgs) -> Result<(), Stop> {
 
 fn list(json: bool, state: &State, plans: &PlansFile) -> Result<(), Stop> {
     let plans = plans.load()?;
-    let mut central = state.existing()?.central().map_err(Stop::could_not_run)?;
+    let mut central = state.existing()?.accounts().map_err(Stop::could_not_run)?;
     let items = central.signed_up("key:").map_err(Stop::could_not_run)?;
     let views: Vec<_> = items.iter().map(|item| View::new(item, &plans)).collect();
     if json {
@@ -205,36 +210,32 @@ fn list(json: bool, state: &State, plans: &PlansFile) -> Result<(), Stop> {
 }
 
 fn show(key: &str, json: bool, state: &State, plans: &PlansFile) -> Result<(), Stop> {
-    let (plans, directory) = (plans.load()?, state.existing()?);
-    let mut central = directory.central().map_err(Stop::could_not_run)?;
-    let item = find(&mut central, key)?;
+    let (plans, backend) = (plans.load()?, state.existing()?);
+    let mut central = backend.accounts().map_err(Stop::could_not_run)?;
+    let item = find(&mut *central, key)?;
     let mut view = View::new(&item, &plans);
     for (_, region) in central.regions().map_err(Stop::could_not_run)? {
-        let held = if directory.has_region(&region) {
-            let there = directory.regional(&region).and_then(|mut table| table.item(&item.subject));
-            there.map_err(Stop::could_not_run)?
-        } else {
-            Item { subject: item.subject.clone(), account: None, usage: None }
-        };
+        let held = backend.held(&region, &item.subject).map_err(Stop::could_not_run)?;
+        let held = held.unwrap_or_else(|| Item { subject: item.subject.clone(), account: None, usage: None });
         view.add_region(region, &item, &held);
     }
     print(&if json { view::json(&view) } else { view.text() })
 }
 
 fn revoke(key: &str, state: &State) -> Result<(), Stop> {
-    let mut central = state.existing()?.central().map_err(Stop::could_not_run)?;
-    let item = find(&mut central, key)?;
+    let mut central = state.existing()?.accounts().map_err(Stop::could_not_run)?;
+    let item = find(&mut *central, key)?;
     let digest = view::digest(&item.subject);
     if item.account.as_ref().is_some_and(|account| account.status == Status::Revoked) {
         return print(&format!("{digest} was revoked already\n"));
     }
     let revoke = |account: &mut Account| account.status = Status::Revoked;
-    central.change_account(&item.subject, revoke).map_err(Stop::could_not_run)?;
+    central.change_account(&item.subject, &revoke).map_err(Stop::could_not_run)?;
     print(&format!("revoked {digest}\n"))
 }
 
 /// The one item that `text` names, as its key or as the beginning of its digest.
-fn find(central: &mut Central, text: &str) -> Result<Item, Stop> {
+fn find(central: &mut dyn Central, text: &str) -> Result<Item, Stop> {
     let item = central.item(&key::identifier(text)).map_err(Stop::could_not_run)?;
     if item.account.is_some() {
         return Ok(item);

@@ -7,6 +7,7 @@ use std::{
     io::{self, IsTerminal},
     net::SocketAddr,
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,6 +19,7 @@ use georush_system::{
     geo,
     http::Limits,
     service::{Region, Service, Settings, UsageLog, default_address},
+    store::Directory,
 };
 use ipnet::IpNet;
 use tokio::{
@@ -172,7 +174,7 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
     let seconds = Duration::from_secs;
     Ok(Settings {
         regions: regions.collect(),
-        state: args.state.clone(),
+        backend: Arc::new(Directory::open(&args.state).map_err(Stop::could_not_run)?),
         plans: args.plans.clone(),
         geo: geo::Settings {
             files: args.data.clone(),

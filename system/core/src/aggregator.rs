@@ -139,7 +139,7 @@ impl Aggregator {
     /// The last sequence number of `shard` that this life has taken in; reading goes on after it.
     #[must_use]
     pub fn position(&self, shard: u16) -> u64 {
-        self.shards[usize::from(shard)].read
+        self.shards.get(usize::from(shard)).map_or(0, |shard| shard.read)
     }
 
     /// What is known to be missing; to be stored with each checkpoint.
@@ -152,7 +152,7 @@ impl Aggregator {
     pub fn handle(&mut self, now: Timestamp, input: Input<'_>, outbox: &mut Vec<Effect>) {
         match input {
             Input::Record { shard, sequence, events } => {
-                let shard = &mut self.shards[usize::from(shard)];
+                let shard = self.shard(now, shard);
                 if sequence > shard.read {
                     shard.read = sequence;
                     self.gaps.see(events);
@@ -162,6 +162,16 @@ impl Aggregator {
             Input::EndOfRead { shard: _ } => self.emit(outbox),
             Input::Written { shard } => self.checkpoint(now, shard, outbox),
         }
+    }
+
+    /// A shard; one that is new begins at its beginning.
+    #[inline]
+    fn shard(&mut self, now: Timestamp, shard: u16) -> &mut Shard {
+        let shard = usize::from(shard);
+        if shard >= self.shards.len() {
+            self.shards.resize(shard + 1, Shard { read: 0, checkpoint: 0, checkpointed_at: now });
+        }
+        &mut self.shards[shard]
     }
 
     fn gather(&mut self, event: &UsageEvent) {
@@ -221,8 +231,9 @@ impl Aggregator {
     }
 
     fn checkpoint(&mut self, now: Timestamp, shard: u16, outbox: &mut Vec<Effect>) {
-        let state = &mut self.shards[usize::from(shard)];
-        if state.read > state.checkpoint && now.since(state.checkpointed_at) >= self.checkpoint_every_us {
+        let every_us = self.checkpoint_every_us;
+        let state = self.shard(now, shard);
+        if state.read > state.checkpoint && now.since(state.checkpointed_at) >= every_us {
             state.checkpoint = state.read;
             state.checkpointed_at = now;
             outbox.push(Effect::Checkpoint { shard, sequence: state.read });

@@ -18,7 +18,8 @@ use super::{
     worker::{AggregatorCounters, add, set},
 };
 use crate::{
-    store::{Batch, Central, DeadLetter, Directory, Error, Lease, Record, SHARDS, Stream},
+    backend::{Backend, Central, Stream},
+    store::{Batch, DeadLetter, Error, Lease, Record},
     usage::{Line, NotALine},
 };
 
@@ -33,11 +34,11 @@ const TIDY_EVERY_US: u64 = 600_000_000;
 const RECORDS_TRIMMED: u32 = 1_000;
 const COUNTS_FORGOTTEN: u32 = 10_000;
 
-/// An aggregator over one state directory. Of several, one works at a time.
+/// An aggregator over one backend. Of several, one works at a time.
 #[derive(Debug)]
 pub struct Aggregator {
-    central: Central,
-    stream: Stream,
+    central: Box<dyn Central>,
+    stream: Box<dyn Stream>,
     settings: Settings,
     life: Option<Life>,
     regions: BTreeSet<u16>,
@@ -71,9 +72,9 @@ impl Aggregator {
     /// An aggregator that will begin at the stored checkpoints once it has the lease.
     ///
     /// # Errors
-    /// If a file can't be opened.
-    pub fn open(directory: &Directory, settings: Settings) -> Result<Self, Error> {
-        let (central, stream) = (directory.central()?, directory.stream()?);
+    /// If table or stream can't be opened.
+    pub fn open(backend: &dyn Backend, settings: Settings) -> Result<Self, Error> {
+        let (central, stream) = backend.aggregation()?;
         let (regions, tidied_at) = (BTreeSet::new(), Timestamp::default());
         Ok(Self { central, stream, settings, life: None, regions, tidied_at })
     }
@@ -81,7 +82,7 @@ impl Aggregator {
     /// Reads what is new and makes its counts durable; stands by if another aggregator works. Returns how long to wait.
     ///
     /// # Errors
-    /// If a file fails or another aggregator has taken over. Nothing of the turn is durable then, and the next one begins
+    /// If the backend fails or another aggregator has taken over. Nothing of the turn is durable then, and the next one begins
     /// at the checkpoints.
     pub fn turn(&mut self, now: Timestamp, counters: &AggregatorCounters) -> Result<Duration, Error> {
         let life = match self.life.take() {
@@ -122,7 +123,7 @@ impl Aggregator {
 
     fn gather(&mut self, now: Timestamp, core: &mut Core) -> Result<Gathered, Error> {
         let (mut gathered, mut asked) = (Gathered::default(), false);
-        for shard in 0..SHARDS {
+        for shard in 0..self.stream.shards()? {
             let records = self.stream.read(shard, core.position(shard), RECORDS_MAX)?;
             gathered.more |= records.len() == RECORDS_MAX as usize;
             gathered.records += records.len();
@@ -178,9 +179,8 @@ impl Aggregator {
             self.central.renew(life.lease, now)?;
             life.renewed_at = now;
         }
-        let newest = self.stream.newest()?;
-        let lag = (0..SHARDS).zip(newest).map(|(shard, newest)| newest.saturating_sub(life.core.position(shard)));
-        set(&counters.lag, lag.sum());
+        let positions = self.positions(&life.core)?;
+        set(&counters.lag, self.stream.lag(&positions)?);
         set(&counters.missing, life.core.gaps().missing());
         Ok(())
     }
@@ -191,9 +191,14 @@ impl Aggregator {
         }
     }
 
+    /// How far each shard was read.
+    fn positions(&mut self, core: &Core) -> Result<Vec<u64>, Error> {
+        Ok((0..self.stream.shards()?).map(|shard| core.position(shard)).collect())
+    }
+
     fn tidy(&mut self, now: Timestamp, core: &Core) -> Result<(), Error> {
         let kept_since = |kept| Timestamp(now.0.saturating_sub(micros(kept)));
-        let checkpoints: Vec<_> = (0..SHARDS).map(|shard| core.position(shard)).collect();
+        let checkpoints = self.positions(core)?;
         let (records, counts) = (kept_since(self.settings.stream_kept), kept_since(self.settings.counts_kept));
         while self.stream.trim(records, &checkpoints, RECORDS_TRIMMED)? >= RECORDS_TRIMMED as usize {}
         while self.central.forget(counts, COUNTS_FORGOTTEN)? >= COUNTS_FORGOTTEN as usize {}
@@ -286,8 +291,8 @@ mod tests {
 
     #[test]
     fn an_aggregator_that_dies_before_its_transaction_loses_nothing() {
-        let (scratch, directory) = Scratch::new("dies");
-        let mut edge = join(scratch.path(), "eu-west-1").expect("joins");
+        let (_scratch, directory) = Scratch::new("dies");
+        let mut edge = join(&directory, "eu-west-1").expect("joins");
         let subject = Identifier::Referer("shop.example".into());
         let line = |sequence| Line {
             v: 1,

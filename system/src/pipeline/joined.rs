@@ -2,14 +2,13 @@
 //!
 //! Not here: what an edge does with it.
 
-use std::path::Path;
-
 use georush_core::Origin;
 
 use super::now;
 use crate::{
+    backend::{Backend, Regional, Sink},
     item::Item,
-    store::{Directory, Error, Regional, SHARDS, Stream},
+    store::Error,
     usage::Line,
 };
 
@@ -32,23 +31,17 @@ pub struct Joined {
 /// Begins a new life of the edge of `region`; its epoch was never used before and is durable now.
 ///
 /// # Errors
-/// If a file can't be opened or written.
-pub fn join(state: &Path, region: &str) -> Result<Joined, Error> {
-    let directory = Directory::open(state)?;
-    let mut regional = directory.regional(region)?;
-    let origin = regional.claim_epoch(region, &mut directory.central()?)?;
-    Ok(Joined {
-        origin,
-        uplink: Uplink { stream: directory.stream()?, lines: Vec::new() },
-        feed: Feed { regional, position: 0 },
-    })
+/// If something can't be opened or written.
+pub fn join(backend: &dyn Backend, region: &str) -> Result<Joined, Error> {
+    let (origin, sink, regional) = backend.join(region)?;
+    Ok(Joined { origin, uplink: Uplink { sink, lines: Vec::new() }, feed: Feed { regional, position: 0 } })
 }
 
 /// The way of usage log lines to the stream.
 #[derive(Debug)]
 pub struct Uplink {
-    stream: Stream,
-    /// Lines of the record in the making, by shard.
+    sink: Box<dyn Sink>,
+    /// Lines of the record in the making, by part.
     lines: Vec<Vec<u8>>,
 }
 
@@ -57,25 +50,25 @@ impl Uplink {
     /// does no harm, so that after an error, which says nothing about what is durable, the same lines may be tried again.
     ///
     /// # Errors
-    /// If SQLite fails; no line was appended, as far as is known.
+    /// If the sink fails; what was appended is not known.
     pub fn append(&mut self, lines: &[Line]) -> Result<(), Error> {
-        let mut records = Vec::new();
+        let (mut records, parts) = (Vec::new(), self.sink.parts());
         for lines in lines.chunks(LINES_MAX) {
-            self.lines.resize_with(usize::from(SHARDS), Vec::new);
+            self.lines.resize_with(usize::from(parts), Vec::new);
             for line in lines {
-                line.write(&mut self.lines[usize::from(line.region.wrapping_add(line.lane) % SHARDS)]);
+                line.write(&mut self.lines[usize::from(line.region.wrapping_add(line.lane) % parts)]);
             }
             let full = self.lines.iter_mut().zip(0..).filter(|(lines, _)| !lines.is_empty());
-            records.extend(full.map(|(lines, shard)| (shard, std::mem::take(lines))));
+            records.extend(full.map(|(lines, part)| (part, std::mem::take(lines))));
         }
-        if records.is_empty() { Ok(()) } else { self.stream.append(now(), &records) }
+        if records.is_empty() { Ok(()) } else { self.sink.append(now(), &records) }
     }
 }
 
 /// What changes in a region's table.
 #[derive(Debug)]
 pub struct Feed {
-    regional: Regional,
+    regional: Box<dyn Regional>,
     position: u64,
 }
 
@@ -84,7 +77,7 @@ impl Feed {
     /// chunks. An empty answer says that nothing is new.
     ///
     /// # Errors
-    /// If SQLite fails; the next poll returns the same changes.
+    /// If the table can't be read; the next poll returns the same changes.
     pub fn poll(&mut self) -> Result<Vec<Item>, Error> {
         let (items, position) = self.regional.changed_since(self.position, CHANGES_MAX)?;
         self.position = position;

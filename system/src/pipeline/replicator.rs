@@ -13,7 +13,10 @@ use super::{
     Settings, micros,
     worker::{ReplicatorCounters, add, set},
 };
-use crate::store::{Central, Directory, Error, Regional};
+use crate::{
+    backend::{Backend, Central, Regional},
+    store::Error,
+};
 
 /// Changes taken by one read.
 const CHANGES_MAX: u64 = 10_000;
@@ -25,8 +28,8 @@ const COUNTS_FORGOTTEN: u32 = 10_000;
 #[derive(Debug)]
 pub struct Replicator {
     region: String,
-    central: Central,
-    regional: Regional,
+    central: Box<dyn Central>,
+    regional: Box<dyn Regional>,
     settings: Settings,
     generation: u32,
     core: Core,
@@ -38,10 +41,10 @@ impl Replicator {
     /// A replicator that goes on after the region's cursor, or from the beginning if the central table was restored since.
     ///
     /// # Errors
-    /// If a file can't be opened.
-    pub fn open(directory: &Directory, region: &str, settings: Settings) -> Result<Self, Error> {
-        let (mut regional, mut central) = (directory.regional(region)?, directory.central()?);
-        let (generation, core) = begin(&mut regional, &mut central, settings)?;
+    /// If a table can't be opened.
+    pub fn open(backend: &dyn Backend, region: &str, settings: Settings) -> Result<Self, Error> {
+        let (mut central, mut regional) = backend.replication(region)?;
+        let (generation, core) = begin(&mut *regional, &mut *central, settings)?;
         let (region, outbox, tidied_at) = (region.to_owned(), Vec::new(), Timestamp::default());
         Ok(Self { region, central, regional, settings, generation, core, outbox, tidied_at })
     }
@@ -59,7 +62,7 @@ impl Replicator {
         }
         let newest = self.central.newest()?;
         if newest.generation != self.generation {
-            (self.generation, self.core) = begin(&mut self.regional, &mut self.central, self.settings)?;
+            (self.generation, self.core) = begin(&mut *self.regional, &mut *self.central, self.settings)?;
         }
         let mut input = Some(Input::Changes { newest: newest.number });
         let mut wait_us = 0;
@@ -92,7 +95,7 @@ impl Replicator {
 }
 
 /// The central table's generation, and a core that begins where the region is in it.
-fn begin(regional: &mut Regional, central: &mut Central, settings: Settings) -> Result<(u32, Core), Error> {
+fn begin(regional: &mut dyn Regional, central: &mut dyn Central, settings: Settings) -> Result<(u32, Core), Error> {
     let cursor = regional.cursor()?;
     let generation = central.newest()?.generation;
     let position = if cursor.generation == generation { cursor.number } else { 0 };

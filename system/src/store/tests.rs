@@ -23,10 +23,6 @@ impl Scratch {
         let directory = Directory::open(&path).expect("the system's directory for such files is writable");
         (Self(path), directory)
     }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
 }
 
 impl Drop for Scratch {

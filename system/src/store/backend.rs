@@ -1,0 +1,151 @@
+//! The embedded store as a [`Backend`].
+//!
+//! Not here: what the methods do; each is the file's own of the same name.
+
+use georush_core::{Identifier, Origin, Timestamp, Version};
+
+use super::{Applied, Batch, Central, Directory, Error, Lease, Position, Record, Regional, SHARDS, Stream};
+use crate::{
+    backend::{self, AnyCentral, AnyRegional, AnySink, AnyStream, Backend},
+    item::{Account, Item},
+};
+
+impl Backend for Directory {
+    fn accounts(&self) -> Result<AnyCentral, Error> {
+        Ok(Box::new(self.central()?))
+    }
+
+    fn aggregation(&self) -> Result<(AnyCentral, AnyStream), Error> {
+        Ok((Box::new(self.central()?), Box::new(self.stream()?)))
+    }
+
+    fn replication(&self, region: &str) -> Result<(AnyCentral, AnyRegional), Error> {
+        let regional = self.regional(region)?;
+        Ok((Box::new(self.central()?), Box::new(regional)))
+    }
+
+    fn join(&self, region: &str) -> Result<(Origin, AnySink, AnyRegional), Error> {
+        let mut regional = self.regional(region)?;
+        let origin = regional.claim_epoch(region, &mut self.central()?)?;
+        Ok((origin, Box::new(self.stream()?), Box::new(regional)))
+    }
+
+    fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {
+        match self.has_region(region) {
+            true => self.regional(region)?.item(subject).map(Some),
+            false => Ok(None),
+        }
+    }
+}
+
+impl backend::Central for Central {
+    fn regions(&mut self) -> Result<Vec<(u16, String)>, Error> {
+        self.regions()
+    }
+
+    fn sign_up(&mut self, subject: &Identifier, account: &Account) -> Result<Version, Error> {
+        self.sign_up(subject, account)
+    }
+
+    fn change_account(
+        &mut self,
+        subject: &Identifier,
+        change: &dyn Fn(&mut Account),
+    ) -> Result<Option<Account>, Error> {
+        self.change_account(subject, change)
+    }
+
+    fn signed_up(&mut self, prefix: &str) -> Result<Vec<Item>, Error> {
+        self.signed_up(prefix)
+    }
+
+    fn item(&mut self, subject: &Identifier) -> Result<Item, Error> {
+        self.item(subject)
+    }
+
+    fn newest(&mut self) -> Result<Version, Error> {
+        self.newest()
+    }
+
+    fn changed(&mut self, after: u64, changes_max: u64) -> Result<Vec<Item>, Error> {
+        self.changed(after, changes_max)
+    }
+
+    fn acquire(&mut self, now: Timestamp, lasts_us: u64) -> Result<Option<Lease>, Error> {
+        self.acquire(now, lasts_us)
+    }
+
+    fn renew(&mut self, lease: Lease, now: Timestamp) -> Result<(), Error> {
+        self.renew(lease, now)
+    }
+
+    fn release(&mut self, lease: Lease) -> Result<(), Error> {
+        self.release(lease)
+    }
+
+    fn position(&mut self, stream: &str) -> Result<Position, Error> {
+        self.position(stream)
+    }
+
+    fn apply(&mut self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<Applied, Error> {
+        self.apply(lease, now, batch)
+    }
+
+    fn forget(&mut self, before: Timestamp, most: u32) -> Result<usize, Error> {
+        self.forget(before, most)
+    }
+}
+
+impl backend::Regional for Regional {
+    fn cursor(&mut self) -> Result<Version, Error> {
+        self.cursor()
+    }
+
+    fn put(&mut self, items: &[Item], cursor: Version) -> Result<u64, Error> {
+        self.put(items, cursor)
+    }
+
+    fn changed_since(&mut self, after: u64, changes_max: u64) -> Result<(Vec<Item>, u64), Error> {
+        self.changed_since(after, changes_max)
+    }
+
+    fn item(&mut self, subject: &Identifier) -> Result<Item, Error> {
+        self.item(subject)
+    }
+
+    fn forget(&mut self, before: Timestamp, most: u32) -> Result<usize, Error> {
+        self.forget(before, most)
+    }
+}
+
+impl backend::Sink for Stream {
+    fn parts(&self) -> u16 {
+        SHARDS
+    }
+
+    fn append(&mut self, now: Timestamp, records: &[(u16, Vec<u8>)]) -> Result<(), Error> {
+        self.append(now, records)
+    }
+}
+
+impl backend::Stream for Stream {
+    fn id(&self) -> &str {
+        self.id()
+    }
+
+    fn shards(&mut self) -> Result<u16, Error> {
+        Ok(SHARDS)
+    }
+
+    fn read(&mut self, shard: u16, after: u64, most: u32) -> Result<Vec<Record>, Error> {
+        self.read(shard, after, most)
+    }
+
+    fn lag(&mut self, positions: &[u64]) -> Result<u64, Error> {
+        Ok(positions.iter().zip(self.newest()?).map(|(position, newest)| newest.saturating_sub(*position)).sum())
+    }
+
+    fn trim(&mut self, before: Timestamp, checkpoints: &[u64], most: u32) -> Result<usize, Error> {
+        self.trim(before, checkpoints, most)
+    }
+}
