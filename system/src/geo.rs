@@ -8,6 +8,7 @@ pub mod countries;
 pub mod fetch;
 mod index;
 pub mod package;
+mod pages;
 mod pieces;
 pub mod place;
 mod ranges;

@@ -5,7 +5,7 @@
 
 use std::{
     borrow::Cow,
-    hash::{BuildHasher, Hash},
+    hash::BuildHasher,
     net::{IpAddr, Ipv6Addr},
 };
 
@@ -13,90 +13,82 @@ use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::{
     countries::{Countries, CountryId},
-    pieces::{NetworkPieces, PlacePieces, pack_network, pack_place},
+    pages::Pages,
+    pieces::{NetworkPieces, PlacePieces, pack, pack_network, pack_place, take},
     place::Record,
     ranges::{Ranges, Stretches, zip},
     source::{Error, Family, Source},
     zones::{ZoneId, Zones},
 };
 
-/// Bytes in the arena, with numbers beside them: a row.
-#[derive(Debug, Clone, Copy)]
-struct Row<T> {
-    at: u32,
-    length: u16,
-    beside: T,
-}
-
-/// Rows whose equals are stored once.
+/// Rows of bytes in one arena, each behind its length; equals are stored once.
 #[derive(Debug)]
-struct Rows<T> {
-    rows: Vec<Row<T>>,
+struct Rows {
     arena: Vec<u8>,
     known: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
-impl<T: Copy + Eq + Hash> Rows<T> {
-    /// A table whose row 0, [`NOTHING`], is this.
-    fn new(bytes: &[u8], beside: T) -> Self {
+impl Rows {
+    /// An arena that begins with [`NOTHING`].
+    fn new(nothing: &[u8]) -> Self {
         let (known, hasher) = (HashTable::new(), DefaultHashBuilder::default());
-        let mut rows = Self { rows: Vec::new(), arena: Vec::new(), known, hasher };
-        rows.intern(bytes, beside);
+        let mut rows = Self { arena: Vec::new(), known, hasher };
+        rows.intern(nothing);
         rows
     }
 
-    /// The row's number. A row too long for the arena is nothing.
-    fn intern(&mut self, bytes: &[u8], beside: T) -> u32 {
-        let Ok(length) = u16::try_from(bytes.len()) else { return NOTHING };
-        let of = |row: u32| {
-            let row = self.rows[row as usize];
-            (bytes_of(&self.arena, row), row.beside)
-        };
-        let wanted = self.hasher.hash_one((bytes, beside));
-        if let Some(&known) = self.known.find(wanted, |&row| of(row) == (bytes, beside)) {
+    /// Where the row stands. One that is too long for the arena is nothing.
+    fn intern(&mut self, row: &[u8]) -> u32 {
+        let Ok(at) = u32::try_from(self.arena.len()) else { return NOTHING };
+        if row.len() > usize::from(u16::MAX) {
+            return NOTHING;
+        }
+        let of = |at: u32| row_at(&self.arena, at);
+        let wanted = self.hasher.hash_one(row);
+        if let Some(&known) = self.known.find(wanted, |&at| of(at) == row) {
             return known;
         }
-        let number = self.rows.len() as u32;
-        self.known.insert_unique(wanted, number, |&row| self.hasher.hash_one(of(row)));
-        self.rows.push(Row { at: self.arena.len() as u32, length, beside });
-        self.arena.extend_from_slice(bytes);
-        number
-    }
-
-    fn finish(self) -> (Box<[Row<T>]>, Box<[u8]>) {
-        (self.rows.into(), self.arena.into())
+        self.known.insert_unique(wanted, at, |&at| self.hasher.hash_one(of(at)));
+        pack(&mut self.arena, row);
+        at
     }
 }
 
 #[inline]
-fn bytes_of<T>(arena: &[u8], row: Row<T>) -> &[u8] {
-    &arena[row.at as usize..][..usize::from(row.length)]
+fn row_at(arena: &[u8], at: u32) -> &[u8] {
+    take(&mut &arena[at as usize..])
 }
 
-/// An address's place and network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Pair {
-    place: u32,
-    network: u32,
-    /// Length of the prefix of the network's block.
-    prefix: u8,
+/// A row's number, and the values behind it.
+#[inline]
+fn numbered(row: &[u8]) -> ([u8; 4], &[u8]) {
+    row.split_first_chunk().map_or(([0; 4], row), |(number, values)| (*number, values))
 }
+
+fn place_row(country: CountryId, zone: ZoneId, values: &[u8]) -> Vec<u8> {
+    [&country.0.to_le_bytes(), &zone.0.to_le_bytes(), values].concat()
+}
+
+fn network_row(asn: u32, values: &[u8]) -> Vec<u8> {
+    [&asn.to_le_bytes(), values].concat()
+}
+
+/// Where an address's place and network stand, and the length of the prefix of the network's block.
+type Pair = [u32; 3];
 
 /// The whole of it.
 #[derive(Debug)]
 pub(super) struct Index {
     ranges: Ranges,
-    pairs: Box<[Pair]>,
-    places: Box<[Row<(CountryId, ZoneId)>]>,
-    place_arena: Box<[u8]>,
-    networks: Box<[Row<u32>]>,
-    network_arena: Box<[u8]>,
+    pairs: Pages<Pair>,
+    places: Pages<u8>,
+    networks: Pages<u8>,
     /// For each file, the place and the network of each record that IPv6 addresses lead to.
     records: Vec<HashMap<u32, (u32, u32)>>,
 }
 
-/// Number of the row that says nothing.
+/// The row that says nothing.
 const NOTHING: u32 = 0;
 
 /// Reads a record and hands it on.
@@ -105,19 +97,20 @@ type Read<'a> = dyn Fn(&mut dyn FnMut(&Record<'_>)) + 'a;
 struct Builder<'a> {
     countries: &'a Countries,
     zones: &'a mut Zones,
-    places: Rows<(CountryId, ZoneId)>,
-    networks: Rows<u32>,
+    places: Rows,
+    networks: Rows,
 }
 
 impl Builder<'_> {
     fn record(&mut self, record: &Record<'_>) -> (u32, u32) {
         let place = record.place(self.countries, "en").map_or(NOTHING, |place| {
             let zone = place.time_zone.as_deref().and_then(|name| self.zones.intern(name));
-            self.places.intern(&pack_place(Some(&place)), (place.country, zone.unwrap_or(ZoneId::COUNTRY)))
+            let zone = zone.unwrap_or(ZoneId::COUNTRY);
+            self.places.intern(&place_row(place.country, zone, &pack_place(Some(&place))))
         });
-        let network = record
-            .network()
-            .map_or(NOTHING, |network| self.networks.intern(&pack_network(Some(&network)), network.asn.unwrap_or(0)));
+        let network = record.network().map_or(NOTHING, |network| {
+            self.networks.intern(&network_row(network.asn.unwrap_or(0), &pack_network(Some(&network))))
+        });
         (place, network)
     }
 }
@@ -125,8 +118,8 @@ impl Builder<'_> {
 impl Index {
     /// Reads all records of all files; what an earlier file says wins.
     pub(super) fn new(sources: &[Source], countries: &Countries, zones: &mut Zones) -> Result<Self, Error> {
-        let places = Rows::new(&pack_place(None), (CountryId::NONE, ZoneId::COUNTRY));
-        let networks = Rows::new(&pack_network(None), 0);
+        let places = Rows::new(&place_row(CountryId::NONE, ZoneId::COUNTRY, &pack_place(None)));
+        let networks = Rows::new(&network_row(0, &pack_network(None)));
         let mut builder = Builder { countries, zones, places, networks };
         let mut place_stretches = Stretches::new(NOTHING).finish();
         let mut network_stretches = Stretches::new((NOTHING, 0_u8)).finish();
@@ -164,44 +157,43 @@ impl Index {
         let mut pairs = Vec::new();
         let mut numbers: HashMap<Pair, u32> = HashMap::new();
         let stretches = zip(&place_stretches, &network_stretches, |place, (network, prefix)| {
-            let pair = Pair { place, network, prefix };
+            let pair = [place, network, u32::from(prefix)];
             *numbers.entry(pair).or_insert_with(|| {
                 pairs.push(pair);
                 pairs.len() as u32 - 1
             })
         });
         let ranges = Ranges::new(&stretches);
-        let (places, place_arena) = builder.places.finish();
-        let (networks, network_arena) = builder.networks.finish();
-        Ok(Self { ranges, pairs: pairs.into(), places, place_arena, networks, network_arena, records })
+        let (places, networks) = (Pages::of(&builder.places.arena), Pages::of(&builder.networks.arena));
+        Ok(Self { ranges, pairs: Pages::of(&pairs), places, networks, records })
     }
 
     /// The pieces of an address, and the length of the prefix of its network's block.
     #[inline]
     pub(super) fn find(&self, sources: &[Source], ip: IpAddr) -> (PlacePieces<'_>, NetworkPieces<'_>, u8) {
-        let pair = match ip {
+        let [place, network, prefix] = match ip {
             IpAddr::V4(ip) => self.pairs[self.ranges.get(ip.to_bits()) as usize],
             IpAddr::V6(ip) => self.pair_v6(sources, ip),
         };
-        let place = self.places[pair.place as usize];
-        let (country, zone) = place.beside;
-        let values = Cow::Borrowed(bytes_of(&self.place_arena, place));
-        let network = self.networks[pair.network as usize];
-        let asn = (network.beside != 0).then_some(network.beside);
-        let network = NetworkPieces { values: Cow::Borrowed(bytes_of(&self.network_arena, network)), asn };
-        (PlacePieces { country, zone, values, names: None }, network, pair.prefix)
+        let ([c0, c1, z0, z1], values) = numbered(row_at(&self.places, place));
+        let (country, zone) = (CountryId(u16::from_le_bytes([c0, c1])), ZoneId(u16::from_le_bytes([z0, z1])));
+        let place = PlacePieces { country, zone, values: Cow::Borrowed(values), names: None };
+        let (asn, values) = numbered(row_at(&self.networks, network));
+        let asn = Some(u32::from_le_bytes(asn)).filter(|&asn| asn != 0);
+        // Lengths of prefixes are 128 at most.
+        (place, NetworkPieces { values: Cow::Borrowed(values), asn }, prefix as u8)
     }
 
     fn pair_v6(&self, sources: &[Source], ip: Ipv6Addr) -> Pair {
-        let mut pair = Pair { place: NOTHING, network: NOTHING, prefix: 0 };
+        let mut pair = [NOTHING; 3];
         for (source, records) in sources.iter().zip(&self.records) {
             let Some((offset, prefix)) = source.find(IpAddr::V6(ip)) else { continue };
             let (place, network) = records.get(&offset).copied().unwrap_or_default();
-            if pair.place == NOTHING {
-                pair.place = place;
+            if pair[0] == NOTHING {
+                pair[0] = place;
             }
-            if pair.network == NOTHING {
-                (pair.network, pair.prefix) = (network, prefix);
+            if pair[1] == NOTHING {
+                (pair[1], pair[2]) = (network, u32::from(prefix));
             }
         }
         pair
@@ -209,8 +201,7 @@ impl Index {
 
     /// The bytes it takes, beside the files.
     pub(super) fn size(&self) -> usize {
-        let tables = size_of_val(&*self.pairs) + size_of_val(&*self.places) + size_of_val(&*self.networks);
         let records: usize = self.records.iter().map(|map| map.capacity() * size_of::<(u32, u32, u32)>()).sum();
-        self.ranges.size() + tables + self.place_arena.len() + self.network_arena.len() + records
+        self.ranges.size() + size_of_val(&*self.pairs) + self.places.len() + self.networks.len() + records
     }
 }

@@ -3,6 +3,8 @@
 //! Every /16 block starts a range of its own, so that ranges need only the lower 16 bits of their first address; most blocks fit
 //! into one or two cache lines. Not here: what the numbers mean.
 
+use super::pages::Pages;
+
 /// A stretch of addresses, from `start` to the next stretch's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stretch<T> {
@@ -77,10 +79,10 @@ pub(super) fn zip<A: Copy, B: Copy, C: PartialEq>(
 #[derive(Debug)]
 pub(super) struct Ranges {
     /// Where the ranges of each /16 begin, and the end of the last.
-    blocks: Box<[u32]>,
+    blocks: Pages<u32>,
     /// Lower half of each range's first address.
-    lows: Box<[u16]>,
-    values: Box<[u32]>,
+    lows: Pages<u16>,
+    values: Pages<u32>,
 }
 
 impl Ranges {
@@ -106,7 +108,7 @@ impl Ranges {
             }
         }
         blocks.push(lows.len() as u32);
-        Self { blocks: blocks.into(), lows: lows.into(), values: values.into() }
+        Self { blocks: Pages::of(&blocks), lows: Pages::of(&lows), values: Pages::of(&values) }
     }
 
     /// The value of an address.
