@@ -24,7 +24,7 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use bytes::Bytes;
 use georush_core::{Identifier, Timestamp, edge::Verdict};
-use hyper::{HeaderMap, Method, Response, StatusCode, header::HeaderValue, http::request::Parts};
+use hyper::{Method, Response, StatusCode, header::HeaderValue, http::request::Parts};
 
 pub use self::{
     dialect::Dialects,
@@ -33,7 +33,7 @@ pub use self::{
 };
 use self::{
     record::Scribe,
-    reply::{Reply, common, policy, preflight},
+    reply::{Common, Reply, policy, preflight},
     request::{Profile, Query, caller, is_function_name, key, page, profile, subject},
     route::{Route, Target},
 };
@@ -50,7 +50,7 @@ pub struct Data {
     /// The data.
     pub geo: Geo,
     /// What every answer over it has.
-    headers: HeaderMap,
+    headers: Common,
 }
 
 impl Data {
@@ -59,7 +59,7 @@ impl Data {
     pub fn new(geo: Geo) -> Self {
         let (year, month, day) = Timestamp(geo.built().saturating_mul(1_000_000)).date();
         let date = HeaderValue::from_str(&format!("{year:04}-{month:02}-{day:02}")).expect("digits and dashes");
-        Self { geo, headers: common(Some(date)) }
+        Self { geo, headers: Common::new(Some(date)) }
     }
 }
 
@@ -420,7 +420,7 @@ impl Handler for Api {
     fn refuse(&self, status: StatusCode, message: &str) -> Response<Bytes> {
         let error = Error::Http(status, message.to_owned());
         self.metrics.count(status, error.cause(), Duration::ZERO);
-        Reply::new(status, error.cause(), record::message(&error)).finish(&common(None))
+        Reply::new(status, error.cause(), record::message(&error)).finish(&Common::new(None))
     }
 }
 

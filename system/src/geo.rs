@@ -258,18 +258,36 @@ impl Found<'_> {
     }
 }
 
+/// Each octet as text with a dot behind it, and how many characters that are.
+static OCTETS: [([u8; 4], usize); 256] = {
+    let mut all = [([b'.'; 4], 0); 256];
+    let mut octet = 0;
+    while octet < all.len() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let first = if octet >= 100 { 0 } else { 2 - (octet >= 10) as usize };
+        let mut place = first;
+        while place < digits.len() {
+            all[octet].0[place - first] = b'0' + digits[place] as u8;
+            place += 1;
+        }
+        all[octet].1 = digits.len() - first + 1;
+        octet += 1;
+    }
+    all
+};
+
 /// Appends an address as text.
 #[inline]
 pub fn push_ip(out: &mut Vec<u8>, ip: IpAddr) {
     match ip {
         IpAddr::V4(ip) => {
-            let mut number = itoa::Buffer::new();
-            for (place, octet) in ip.octets().into_iter().enumerate() {
-                if place > 0 {
-                    out.push(b'.');
-                }
-                out.extend_from_slice(number.format(octet).as_bytes());
+            let (mut text, mut length) = ([0; 16], 0);
+            for octet in ip.octets() {
+                let (digits, count) = OCTETS[usize::from(octet)];
+                text[length..length + 4].copy_from_slice(&digits);
+                length += count;
             }
+            out.extend_from_slice(&text[..length - 1]);
         }
         IpAddr::V6(ip) => write!(out, "{ip}").expect("writing to memory can't fail"),
     }

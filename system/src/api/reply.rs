@@ -92,12 +92,11 @@ impl Reply {
 
     /// The answer, with the headers of all answers over this data.
     #[inline]
-    pub(super) fn finish(self, common: &HeaderMap) -> Response<Bytes> {
+    pub(super) fn finish(self, common: &Common) -> Response<Bytes> {
         let mut response = Response::new(Bytes::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        // Copying a map is cheaper than filling one.
-        headers.clone_from(common);
+        headers.clone_from(if self.quota.is_some() { &common.charged } else { &common.all });
         if self.kind != JSON {
             headers.insert(CONTENT_TYPE, self.kind);
         }
@@ -113,16 +112,29 @@ impl Reply {
     }
 }
 
-/// The headers of all answers over data of this date.
-pub(super) fn common(database_date: Option<HeaderValue>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(12);
-    headers.insert(CONTENT_TYPE, JSON);
-    open_to_anybody(&mut headers);
-    headers.insert(CACHE_CONTROL, UNCACHED);
-    if let Some(date) = database_date {
-        headers.insert(X_DATABASE_DATE, date);
+/// Headers to begin with. Copying a map is cheaper than filling one, and one that has every header need not grow.
+#[derive(Debug)]
+pub(super) struct Common {
+    all: HeaderMap,
+    /// With room for those of quotas.
+    charged: HeaderMap,
+}
+
+impl Common {
+    /// The headers of all answers over data of this date.
+    pub(super) fn new(database_date: Option<HeaderValue>) -> Self {
+        let mut all = HeaderMap::new();
+        all.insert(CONTENT_TYPE, JSON);
+        open_to_anybody(&mut all);
+        all.insert(CACHE_CONTROL, UNCACHED);
+        if let Some(date) = database_date {
+            all.insert(X_DATABASE_DATE, date);
+        }
+        let mut charged = all.clone();
+        charged.insert(RATE_LIMIT_POLICY, HeaderValue::from_static(""));
+        charged.insert(RATE_LIMIT, HeaderValue::from_static(""));
+        Self { all, charged }
     }
-    headers
 }
 
 /// Pages of any origin may read the answer; on errors above all, or they can't tell what went wrong.

@@ -2,7 +2,7 @@
 //!
 //! Not here: whether it is granted.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, iter, net::IpAddr};
 
 use georush_core::Identifier;
 use hyper::{
@@ -10,6 +10,7 @@ use hyper::{
     header::{HOST, HeaderName, ORIGIN, REFERER, USER_AGENT},
     http::request::Parts,
 };
+use memchr::{memchr, memchr2};
 use percent_encoding::percent_decode_str;
 
 use crate::{address::Trusted, key};
@@ -57,13 +58,28 @@ impl<'a> Query<'a> {
 
 /// Names and values of a query, not decoded.
 pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
-    query.unwrap_or("").split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+    let mut rest = Some(query.unwrap_or(""));
+    iter::from_fn(move || {
+        let (pair, more) = cut(rest?, b'&');
+        rest = more;
+        let (name, value) = cut(pair, b'=');
+        Some((name, value.unwrap_or("")))
+    })
+}
+
+/// What is before the first `at`, an ASCII character, and what is behind it.
+#[inline]
+fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
+    match memchr(at, text.as_bytes()) {
+        Some(end) => (&text[..end], Some(&text[end + 1..])),
+        None => (text, None),
+    }
 }
 
 /// A value with its percent signs and pluses resolved. What is no text is replaced by marks that nothing is named after.
 #[inline]
 pub(super) fn decode(value: &str) -> Cow<'_, str> {
-    if !value.bytes().any(|byte| byte == b'%' || byte == b'+') {
+    if memchr2(b'%', b'+', value.as_bytes()).is_none() {
         return Cow::Borrowed(value);
     }
     let spaced = value.replace('+', " ");
