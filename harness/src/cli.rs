@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod interrupt;
 mod keys;
+mod roles;
 mod run;
 mod serve;
 mod verify;
@@ -82,9 +83,15 @@ enum Command {
     /// Serve the geolocation API for one or more regions, and count usage.
     #[command(after_long_help = serve::SERVE_EXAMPLES)]
     Serve(Box<serve::ServeArgs>),
-    /// Serve one region and leave the counting to a `serve` with the same state directory.
+    /// Serve one region and leave the counting to others with the same state directory.
     #[command(after_long_help = serve::EDGE_EXAMPLES)]
     Edge(Box<serve::EdgeArgs>),
+    /// Count usage: from the stream to the central table.
+    #[command(after_long_help = roles::AGGREGATOR_EXAMPLES)]
+    Aggregator(roles::AggregatorArgs),
+    /// Copy counts and keys from the central table to regions.
+    #[command(after_long_help = roles::REPLICATOR_EXAMPLES)]
+    Replicator(roles::ReplicatorArgs),
     /// Make, list, show and revoke API keys; servers may run meanwhile.
     #[command(after_long_help = keys::EXAMPLES)]
     Keys(keys::KeysArgs),
@@ -173,6 +180,8 @@ pub(crate) fn main() -> ExitCode {
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
             Command::Serve(args) => serve::serve(args),
             Command::Edge(args) => serve::edge(args),
+            Command::Aggregator(args) => roles::aggregator(args),
+            Command::Replicator(args) => roles::replicator(args),
             Command::Data(args) => data::data(args),
         },
         Err(error) => asked_for_help_or_wrong(&error),

@@ -85,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 34] = [
+    let pages: [(&str, &[&str]); 38] = [
         ("georush-h", &["-h"]),
         ("georush", &["--help"]),
         ("run-h", &["run", "-h"]),
@@ -100,6 +100,10 @@ fn help_is_what_was_committed() {
         ("serve", &["serve", "--help"]),
         ("edge-h", &["edge", "-h"]),
         ("edge", &["edge", "--help"]),
+        ("aggregator-h", &["aggregator", "-h"]),
+        ("aggregator", &["aggregator", "--help"]),
+        ("replicator-h", &["replicator", "-h"]),
+        ("replicator", &["replicator", "--help"]),
         ("data-h", &["data", "-h"]),
         ("data", &["data", "--help"]),
         ("data-build-h", &["data", "build", "-h"]),

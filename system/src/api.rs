@@ -29,7 +29,7 @@ use hyper::{Method, Response, StatusCode, header::HeaderValue, http::request::Pa
 pub use self::{
     dialect::Dialects,
     error::Error,
-    metrics::{Cause, Metrics, Reading},
+    metrics::{Cause, Metrics, Reading, text_of},
 };
 use self::{
     record::Scribe,

@@ -99,7 +99,7 @@ pub trait Central: Debug + Send {
     /// Items with changes after position `after`: the next `changes_max` changes at least.
     ///
     /// # Errors
-    /// If the feed can't be read.
+    /// [`Error::HeldBack`] if nothing may be published now, or the feed can't be read.
     fn changed(&mut self, after: u64, changes_max: u64) -> Result<Vec<Item>, Error>;
 
     /// Takes the lease for `lasts_us` microseconds unless somebody holds it.

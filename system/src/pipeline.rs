@@ -5,11 +5,13 @@
 
 mod aggregator;
 mod joined;
+mod replay;
 mod replicator;
 mod worker;
 
 pub use aggregator::Aggregator;
 pub use joined::{Feed, Joined, Uplink, join};
+pub use replay::{From, Replayed, rebuild, replay};
 pub use replicator::Replicator;
 pub use worker::{AggregatorCounters, ReplicatorCounters};
 
@@ -59,7 +61,7 @@ impl Default for Settings {
 pub struct Pipeline {
     stop: Arc<Stop>,
     threads: Vec<JoinHandle<()>>,
-    aggregator: Arc<AggregatorCounters>,
+    aggregator: Option<Arc<AggregatorCounters>>,
     replicators: Vec<(String, Arc<ReplicatorCounters>)>,
 }
 
@@ -71,14 +73,16 @@ impl Pipeline {
     /// If the backend can't be opened now. Later failures are logged.
     pub fn start(backend: &Arc<dyn Backend>, regions: &[&str], settings: Settings) -> Result<Self, Error> {
         let mut pipeline =
-            Self { stop: Arc::default(), threads: Vec::new(), aggregator: Arc::default(), replicators: Vec::new() };
-        // What can't be opened are told now, before any thread runs.
+            Self { stop: Arc::default(), threads: Vec::new(), aggregator: None, replicators: Vec::new() };
+        // What can't be opened is told now, before any thread runs.
         let aggregator = settings.aggregate.then(|| Aggregator::open(&**backend, settings)).transpose()?;
         let replicators = regions.iter().map(|region| Replicator::open(&**backend, region, settings));
         let replicators = replicators.collect::<Result<Vec<_>, _>>()?;
 
         if let Some(aggregator) = aggregator {
-            let (stop, counters, again) = (pipeline.stop.clone(), pipeline.aggregator.clone(), Arc::clone(backend));
+            let counters = Arc::<AggregatorCounters>::default();
+            pipeline.aggregator = Some(counters.clone());
+            let (stop, again) = (pipeline.stop.clone(), Arc::clone(backend));
             pipeline.spawn("aggregator", move || {
                 let open = || Aggregator::open(&*again, settings);
                 worker::run("aggregator", &stop, settings, &counters.failures, aggregator, open, |aggregator| {
@@ -101,10 +105,10 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// What the aggregator has done.
+    /// What the aggregator has done, if there is one.
     #[must_use]
-    pub fn aggregator(&self) -> &Arc<AggregatorCounters> {
-        &self.aggregator
+    pub fn aggregator(&self) -> Option<&Arc<AggregatorCounters>> {
+        self.aggregator.as_ref()
     }
 
     /// What each replicator has done, by name of its region.

@@ -5,6 +5,7 @@
 mod courier;
 mod data;
 mod readings;
+mod roles;
 
 use std::{
     fs::OpenOptions,
@@ -29,6 +30,8 @@ use crate::{
     plans::{Plans, PlansError},
     store,
 };
+pub use roles::{RoleSettings, Roles};
+
 use courier::Courier;
 use data::Keeper;
 
@@ -75,6 +78,8 @@ pub struct Settings {
     pub usage_log: UsageLog,
     /// Whether to count, too; one process of those that share a state directory must.
     pub aggregate: bool,
+    /// Whether to copy counts back to these regions, too; for each region, some process must.
+    pub replicate: bool,
     /// How rows become verdicts.
     pub enforcement: Enforcement,
     /// What happens when the region's table can't be read.
@@ -146,7 +151,8 @@ impl Service {
         let keeper = Keeper::load(settings.geo.clone(), settings.reload_every)?;
         let names: Vec<&str> = settings.regions.iter().map(|region| region.name.as_str()).collect();
         let pace = pipeline::Settings { aggregate: settings.aggregate, ..pipeline::Settings::default() };
-        let pipeline = Pipeline::start(&settings.backend, &names, pace)?;
+        let copied: &[&str] = if settings.replicate { &names } else { &[] };
+        let pipeline = Pipeline::start(&settings.backend, copied, pace)?;
         let mut parts = Vec::new();
         for (region, log) in settings.regions.iter().zip(logs) {
             let joined = join(&*settings.backend, &region.name)?;
@@ -159,7 +165,7 @@ impl Service {
             let courier = Courier::new(Arc::clone(&edge), joined, log, settings.rows_kept);
             courier.fetch_all()?;
             let server = Server::bind(&region.addresses, tls.clone(), settings.limits.clone())?;
-            let readings = readings::of(&region.name, &server, &pipeline);
+            let readings = readings::of_region(&region.name, &server, &pipeline);
             let api = Api::new(keeper.data(), edge, settings.trusted.clone(), readings);
             let api = Arc::new(api.with_dialects(settings.dialects));
             parts.push(Part { region: region.name.clone(), api, server, courier });

@@ -11,7 +11,7 @@ mod items;
 mod regional;
 mod stream;
 
-pub use central::{Applied, Batch, Central, DeadLetter, Lease, Position};
+pub use central::{Applied, Batch, Central, DeadLetter, Lease, Position, Reached};
 pub use error::Error;
 pub use regional::Regional;
 pub use stream::{Record, SHARDS, Stream};
@@ -66,7 +66,7 @@ impl Directory {
     /// If the file can't be opened or the directory can't be read.
     pub fn central(&self) -> Result<Central, Error> {
         let mut central = Central::open(self.file(CENTRAL))?;
-        if central.supersede(self.newest_seen()?)? {
+        if central.supersede(self.newest_seen()?, || self.known_stream())? {
             tracing::warn!(state = %self.0.display(), "central.db is older than what regions hold: a new generation begins");
         }
         Ok(central)
@@ -85,6 +85,12 @@ impl Directory {
             }
         }
         Ok(newest)
+    }
+
+    /// How far the stream goes; nothing if it can't be read, because then it can't be counted either.
+    fn known_stream(&self) -> Option<Reached> {
+        let mut stream = self.stream().ok()?;
+        Some(Reached { stream: stream.id().to_owned(), sequences: stream.newest().ok()? })
     }
 
     /// Opens the stream.

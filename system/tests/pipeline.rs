@@ -2,11 +2,14 @@
 //!
 //! Not here: what single files promise; see the store's own tests.
 
+#[path = "support/pipeline.rs"]
+mod support;
+
 use std::{
     collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    process::{self, Command, Stdio},
+    env,
+    path::Path,
+    process::{Command, Stdio},
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
@@ -14,130 +17,15 @@ use std::{
 
 use georush_system::{
     backend::Backend,
-    core::{
-        Identifier, Plan, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, Version, WindowKind,
-        edge::{Edge, Effect, Enforcement, OnUnavailable, Request},
-    },
-    item::{Account, Item},
-    key,
-    pipeline::{
-        Aggregator, AggregatorCounters, Feed, Joined, Pipeline, Replicator, ReplicatorCounters, Settings, Uplink, join,
-        now,
-    },
+    core::{Status, Version},
+    item::Account,
+    pipeline::{Aggregator, AggregatorCounters, Pipeline, Replicator, ReplicatorCounters, Settings, join, now},
     store::Directory,
     usage::Line,
 };
+use support::{Admitting, Chance, State, aggregate, backup, count, eventually, identifier, quick, replicate, restore};
 
 const SUBJECTS: u32 = 7;
-
-/// A state directory of the test's own, gone when the test ends.
-struct State(PathBuf);
-
-impl State {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("georush-pipeline-{}-{name}", process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Self(path)
-    }
-
-    fn directory(&self) -> Directory {
-        Directory::open(&self.0).expect("the system's directory for such files is writable")
-    }
-
-    fn backend(&self) -> Arc<dyn Backend> {
-        Arc::new(self.directory())
-    }
-
-    fn central(&self, subject: u32) -> u64 {
-        count(&self.directory().central().expect("opens").item(&identifier(subject)).expect("read"))
-    }
-
-    fn regional(&self, region: &str, subject: u32) -> u64 {
-        count(&self.directory().regional(region).expect("opens").item(&identifier(subject)).expect("read"))
-    }
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn identifier(subject: u32) -> Identifier {
-    match subject % 3 {
-        0 => key::identifier(&format!("key {subject}")),
-        1 => Identifier::from_ip(std::net::Ipv4Addr::from(subject).into()),
-        _ => Identifier::Referer(format!("shop-{subject}.example").into()),
-    }
-}
-
-fn count(item: &Item) -> u64 {
-    item.usage.iter().flat_map(|usage| &usage.components).map(|(_, value)| value).sum()
-}
-
-/// An edge that admits everything.
-struct Admitting {
-    edge: Edge,
-    uplink: Uplink,
-    feed: Feed,
-    clock: Timestamp,
-}
-
-impl Admitting {
-    fn join(state: &State, region: &str, clock: Timestamp) -> Self {
-        let Joined { origin, uplink, feed } =
-            join(&state.directory(), region).expect("the state directory is writable");
-        Self { edge: Edge::new(origin, Enforcement::Replicated, OnUnavailable::Open), uplink, feed, clock }
-    }
-
-    fn admit(&mut self, subject: u32, lane: u16) -> Line {
-        let plan = Plan { quota: 0, window: WindowKind::MonthCalendar };
-        let (status, version) = (Status::Active, Version::default());
-        let plan = PlanGroup { plan, anchor: Timestamp(0), status, version };
-        let row = Row { plan, usage: UsageGroup::default() };
-        let mut outbox = Vec::new();
-        let request = Request { subject: SubjectId(subject), cost: 1, lane };
-        self.edge.authorize(self.clock, request, &row, false, &mut outbox);
-        let Effect::Log(event) = outbox[0];
-        Line::new(&event, identifier(subject))
-    }
-
-    fn admit_all(&mut self, subjects: &[u32]) -> Vec<Line> {
-        let lines: Vec<_> = subjects.iter().zip(0..).map(|(&subject, i)| self.admit(subject, i % 3)).collect();
-        self.uplink.append(&lines).expect("the stream takes lines");
-        lines
-    }
-}
-
-fn aggregate(state: &State, at: Timestamp) -> AggregatorCounters {
-    let counters = AggregatorCounters::default();
-    let mut aggregator = Aggregator::open(&state.directory(), Settings::default()).expect("opens");
-    while aggregator.turn(at, &counters).expect("nobody is in the way").is_zero() {}
-    counters
-}
-
-fn replicate(state: &State, region: &str) -> ReplicatorCounters {
-    let counters = ReplicatorCounters::default();
-    let mut replicator = Replicator::open(&state.directory(), region, Settings::default()).expect("opens");
-    loop {
-        replicator.turn(now(), &counters).expect("the central table can be read");
-        if counters.lag.load(Ordering::Relaxed) == 0 {
-            return counters;
-        }
-    }
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < until, "waited in vain for: {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn quick() -> Settings {
-    Settings { poll: Duration::from_millis(2), lease: Duration::from_millis(200), ..Settings::default() }
-}
 
 #[test]
 fn lines_appended_twice_count_once() {
@@ -263,18 +151,6 @@ fn poison_is_put_aside_and_stops_nothing() {
     assert_eq!(reasons.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 4, 5, 6]);
 }
 
-/// A generator of the test's own (xorshift64*).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n
-    }
-}
-
 /// Whatever order edges, aggregators and replicators work, die, repeat themselves and come back in, and even if the central
 /// table is restored from a backup: once all is quiet, every region shows exactly what was admitted.
 #[test]
@@ -321,7 +197,7 @@ fn counts_are_exact_in_every_region_after_any_interleaving_of_crashes() {
                 14 => clock = clock.after(4_000_000),
                 15 if chance.below(3) == 0 => {
                     (aggregators, replicators) = ([None, None], [None, None, None]);
-                    restore_or_back_up(&state.0, chance.below(2) == 0);
+                    if chance.below(2) == 0 { restore(&state.0) } else { backup(&state.0) }
                 }
                 _ => {}
             }
@@ -344,20 +220,6 @@ fn counts_are_exact_in_every_region_after_any_interleaving_of_crashes() {
             let wanted = truth.iter().map(|(&subject, &admitted)| (identifier(subject), admitted)).collect();
             assert_eq!(shown, wanted, "seed {seed}");
         }
-    }
-}
-
-/// Copies the central table aside, or the copy back.
-fn restore_or_back_up(state: &Path, restore: bool) {
-    let (live, backup) = (state.join("central.db"), state.join("central.backup"));
-    let connection = rusqlite::Connection::open(&live).expect("opens");
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).expect("nobody else has it open");
-    drop(connection);
-    if !restore {
-        fs::copy(&live, &backup).expect("ours");
-    } else if backup.exists() {
-        let _ = (fs::remove_file(state.join("central.db-wal")), fs::remove_file(state.join("central.db-shm")));
-        fs::copy(&backup, &live).expect("ours");
     }
 }
 

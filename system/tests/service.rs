@@ -58,6 +58,7 @@ fn settings(directory: &Path, regions: &[&str]) -> Settings {
         tls: None,
         usage_log: UsageLog::None,
         aggregate: true,
+        replicate: true,
         enforcement: Enforcement::ReplicatedPlusLocal,
         on_unavailable: OnUnavailable::Open,
         rows_kept: Duration::from_secs(10),

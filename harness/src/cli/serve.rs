@@ -46,8 +46,10 @@ pub(super) const EDGE_EXAMPLES: &str = "\
 Examples:
   georush edge --region eu-west-1 --listen 127.0.0.1:8081 --state state
 
-An edge answers for one region and writes its usage to the stream; somewhere a `georush serve` with the same
-state directory must count.";
+  georush edge --region eu-west-1 --no-replicator
+
+An edge answers for one region, writes its usage to the stream, and copies counts back to its region. Somewhere a
+`georush aggregator` or a `georush serve` with the same state directory must count.";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -63,6 +65,9 @@ pub(super) struct EdgeArgs {
     /// Region to serve.
     #[arg(long, value_name = "NAME", default_value = "us-east-1")]
     region: String,
+    /// Leave copying counts to this region to a `georush replicator`.
+    #[arg(long)]
+    no_replicator: bool,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -157,7 +162,8 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Stop> {
 
 /// Serves one region and leaves the counting to others.
 pub(super) fn edge(args: &EdgeArgs) -> Result<u8, Stop> {
-    run(&settings(std::slice::from_ref(&args.region), &args.common, false)?)
+    let settings = settings(std::slice::from_ref(&args.region), &args.common, false)?;
+    run(&Settings { replicate: !args.no_replicator, ..settings })
 }
 
 fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Settings, Stop> {
@@ -193,6 +199,7 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
             path => UsageLog::File(path.into()),
         },
         aggregate,
+        replicate: true,
         enforcement: match args.enforcement {
             Policy::Replicated => Enforcement::Replicated,
             Policy::ReplicatedPlusLocal => Enforcement::ReplicatedPlusLocal,
@@ -212,29 +219,12 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
 }
 
 fn run(settings: &Settings) -> Result<u8, Stop> {
-    let filter = EnvFilter::try_from_env("GEORUSH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).init();
+    log();
     let service = Service::open(settings).map_err(Stop::could_not_run)?;
     let scheme = if service.is_secure() { "https" } else { "http" };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Stop::could_not_run)?;
     runtime.block_on(async {
-        let (stop, stopped) = watch::channel(false);
-        let (ask, asked) = watch::channel(0);
-        let heard = |kind| signal(kind).map_err(Stop::could_not_run);
-        let (mut terminate, mut interrupt) = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
-        let mut hang_up = heard(SignalKind::hangup())?;
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
-                    _ = hang_up.recv() => ask.send_modify(|times| *times += 1),
-                }
-            }
-            tracing::info!("stopping: answering what is on its way");
-            let _ = stop.send(true);
-        });
+        let (stopped, asked) = listen()?;
         for (region, addresses) in service.addresses() {
             for address in addresses {
                 eprintln!("listening on {scheme}://{address} ({region})");
@@ -245,4 +235,32 @@ fn run(settings: &Settings) -> Result<u8, Stop> {
         tracing::info!(finished, cut_off, "stopped");
         Ok(0)
     })
+}
+
+/// Logs go to standard error.
+pub(super) fn log() {
+    let filter = EnvFilter::try_from_env("GEORUSH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).init();
+}
+
+/// Listens for signals: whether to stop, and how often everything was to be loaded anew.
+pub(super) fn listen() -> Result<(watch::Receiver<bool>, watch::Receiver<u64>), Stop> {
+    let (stop, stopped) = watch::channel(false);
+    let (ask, asked) = watch::channel(0);
+    let heard = |kind| signal(kind).map_err(Stop::could_not_run);
+    let (mut terminate, mut interrupt) = (heard(SignalKind::terminate())?, heard(SignalKind::interrupt())?);
+    let mut hang_up = heard(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => ask.send_modify(|times| *times += 1),
+            }
+        }
+        tracing::info!("stopping: finishing what is on its way");
+        let _ = stop.send(true);
+    });
+    Ok((stopped, asked))
 }

@@ -144,12 +144,22 @@ impl Metrics {
             buckets.push((bound, read(count)));
         }
         let sum = read(&self.took_ns) as f64 / 1e9;
-        let mut registry = Registry::with_prefix("georush");
-        registry.register_collector(Box::new(Snapshot { readings: all, buckets, sum }));
-        let mut out = String::new();
-        text::encode(&mut out, &registry).expect("writing to memory can't fail");
-        out
+        encode(Snapshot { readings: all, took: Some((buckets, sum)) })
     }
+}
+
+/// The text of `/metrics` of a process that answers nothing else.
+#[must_use]
+pub fn text_of(readings: Vec<Reading>) -> String {
+    encode(Snapshot { readings, took: None })
+}
+
+fn encode(snapshot: Snapshot) -> String {
+    let mut registry = Registry::with_prefix("georush");
+    registry.register_collector(Box::new(snapshot));
+    let mut out = String::new();
+    text::encode(&mut out, &registry).expect("writing to memory can't fail");
+    out
 }
 
 /// Labels of the exemplars that there are none of.
@@ -158,8 +168,8 @@ type NoLabels = [(&'static str, &'static str); 0];
 #[derive(Debug)]
 struct Snapshot {
     readings: Vec<Reading>,
-    buckets: Vec<(f64, u64)>,
-    sum: f64,
+    /// Buckets of the time that requests took, and its sum.
+    took: Option<(Vec<(f64, u64)>, f64)>,
 }
 
 impl Collector for Snapshot {
@@ -175,10 +185,11 @@ impl Collector for Snapshot {
                 }
             }
         }
+        let Some((buckets, sum)) = &self.took else { return Ok(()) };
         let help = "Time from a request being read to its answer being written, in seconds.";
         let mut metric = encoder.encode_descriptor("handler_seconds", help, None, MetricType::Histogram)?;
-        let count = self.buckets.iter().map(|(_, count)| count).sum();
-        metric.encode_histogram::<NoLabels>(self.sum, count, &self.buckets, None)
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        metric.encode_histogram::<NoLabels>(*sum, count, buckets, None)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: when to ask and how much to take; that is the core's.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use georush_core::{
     Timestamp, Version,
@@ -65,6 +65,7 @@ impl Replicator {
             (self.generation, self.core) = begin(&mut *self.regional, &mut *self.central, self.settings)?;
         }
         let mut input = Some(Input::Changes { newest: newest.number });
+        let mut held_back = false;
         let mut wait_us = 0;
         while let Some(happened) = input.take() {
             self.core.handle(happened, &mut self.outbox);
@@ -72,7 +73,15 @@ impl Replicator {
                 match effect {
                     Effect::PollAfter(us) => wait_us = us,
                     Effect::Write { after, upto } => {
-                        let items = self.central.changed(after, upto - after)?;
+                        let items = match self.central.changed(after, upto - after) {
+                            // The region keeps what it has.
+                            Err(Error::HeldBack) => {
+                                held_back = true;
+                                input = Some(Input::Refused);
+                                continue;
+                            }
+                            items => items?,
+                        };
                         let cursor = Version { generation: self.generation, number: upto };
                         input = Some(match self.regional.put(&items, cursor) {
                             Ok(written) => {
@@ -89,6 +98,7 @@ impl Replicator {
                 }
             }
         }
+        counters.held_back.store(held_back, Ordering::Relaxed);
         set(&counters.lag, newest.number.saturating_sub(self.core.cursor()));
         Ok(Duration::from_micros(wait_us))
     }

@@ -41,6 +41,8 @@ pub struct ReplicatorCounters {
     pub written: AtomicU64,
     /// Changes of the central table that are not in the region yet, at the last look.
     pub lag: AtomicU64,
+    /// The central table is being made whole; nothing is published.
+    pub held_back: AtomicBool,
     /// Writes that the region refused.
     pub refusals: AtomicU64,
     /// Turns that failed otherwise.

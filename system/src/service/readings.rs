@@ -14,15 +14,24 @@ use crate::{
 };
 
 /// The readings of one region.
-pub(super) fn of(region: &str, server: &Server, pipeline: &Pipeline) -> Readings {
+pub(super) fn of_region(region: &str, server: &Server, pipeline: &Pipeline) -> Readings {
     let http = server.counters();
-    let aggregator = Arc::clone(pipeline.aggregator());
-    let replicator =
-        pipeline.replicators().iter().find(|(name, _)| name == region).map(|(_, counters)| Arc::clone(counters));
+    let pipeline = of_pipeline(pipeline, |name| name == region);
     Box::new(move || {
         let mut all = of_http(&http);
-        all.extend(of_aggregator(&aggregator));
-        all.extend(replicator.iter().flat_map(|counters| of_replicator(counters)));
+        all.extend(pipeline());
+        all
+    })
+}
+
+/// The readings of a pipeline: its aggregator, if it has one, and the replicators of some regions.
+pub(super) fn of_pipeline(pipeline: &Pipeline, region: impl Fn(&str) -> bool) -> Readings {
+    let aggregator = pipeline.aggregator().cloned();
+    let replicators = pipeline.replicators().iter().filter(|(name, _)| region(name));
+    let replicators: Vec<_> = replicators.cloned().collect();
+    Box::new(move || {
+        let mut all: Vec<_> = aggregator.iter().flat_map(|counters| of_aggregator(counters)).collect();
+        all.extend(of_replicators(&replicators));
         all
     })
 }
@@ -70,11 +79,21 @@ fn of_aggregator(counters: &AggregatorCounters) -> Vec<Reading> {
     ]
 }
 
-fn of_replicator(counters: &ReplicatorCounters) -> Vec<Reading> {
+fn of_replicators(replicators: &[(String, Arc<ReplicatorCounters>)]) -> Vec<Reading> {
+    if replicators.is_empty() {
+        return Vec::new();
+    }
+    let each = |name, help, counter, value: fn(&ReplicatorCounters) -> f64| {
+        let of = |(region, counters): &(String, Arc<ReplicatorCounters>)| {
+            (vec![("region", region.clone())], value(counters))
+        };
+        Reading { name, help, counter, values: replicators.iter().map(of).collect() }
+    };
     vec![
-        Reading::counter("replicator_written", "Groups put into the region's table.", read(&counters.written)),
-        Reading::gauge("replicator_lag_changes", "Central changes not in the region yet.", read(&counters.lag) as f64),
-        Reading::counter("replicator_refusals", "Writes that the region refused.", read(&counters.refusals)),
-        Reading::counter("replicator_failures", "Turns that failed otherwise.", read(&counters.failures)),
+        each("replicator_written", "Groups put into the region's table.", true, |c| read(&c.written) as f64),
+        each("replicator_lag_changes", "Central changes not in the region yet.", false, |c| read(&c.lag) as f64),
+        each("replicator_held_back", "Whether nothing is published for now.", false, |c| flag(&c.held_back)),
+        each("replicator_refusals", "Writes that the region refused.", true, |c| read(&c.refusals) as f64),
+        each("replicator_failures", "Turns that failed otherwise.", true, |c| read(&c.failures) as f64),
     ]
 }

@@ -3,8 +3,10 @@
 //! Every write of a group takes the next version; the change feed is the order of versions. Not here: SQL of items, and
 //! the aggregator's transaction.
 
+mod barrier;
 mod counting;
 
+pub use barrier::Reached;
 pub use counting::{Applied, Batch, DeadLetter, Lease, Position};
 
 use std::path::PathBuf;
@@ -38,6 +40,14 @@ CREATE TABLE dead_letters (
 ) STRICT;
 ";
 
+/// What has to be counted before anything is published, and what became of dead letters.
+const BARRIER: &str = "
+CREATE TABLE barrier (
+    stream TEXT NOT NULL, shard INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (stream, shard)
+) STRICT;
+ALTER TABLE dead_letters ADD COLUMN settled TEXT;
+";
+
 /// Numbers of regions and of epochs are 16 bits.
 const NUMBERS_MAX: u64 = 65_535;
 
@@ -48,7 +58,7 @@ pub struct Central(File);
 impl Central {
     pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
         // All of it survives a loss of power: a version that a region has seen must never be given to another write.
-        File::open(path, &format!("{LAYOUT}{}", items::LAYOUT), Durability::Each).map(Self)
+        File::open(path, &[&format!("{LAYOUT}{}", items::LAYOUT), BARRIER], Durability::Each).map(Self)
     }
 
     /// The number of a region, which stays the same for ever; a new region is given `known` if nobody has it, else the next.
@@ -175,20 +185,27 @@ impl Central {
     /// Items with changes after position `after`: the next `changes_max` changes at least.
     ///
     /// # Errors
-    /// If SQLite fails.
+    /// [`Error::HeldBack`] if nothing may be published now, or SQLite fails.
     pub fn changed(&mut self, after: u64, changes_max: u64) -> Result<Vec<Item>, Error> {
-        self.0.read("reading the change feed", |db| Ok(items::changed(db, after, changes_max)?.0))
+        self.0.read("reading the change feed", |db| {
+            if barrier::holds_back(db)? {
+                return Err(Error::HeldBack.into());
+            }
+            Ok(items::changed(db, after, changes_max)?.0)
+        })
     }
 
     /// Begins a new generation if a region has `seen` a version that is not reached here: this table was restored. All
-    /// items are versioned anew, so that they win over what the regions hold. Says whether it did.
+    /// items are versioned anew, so that they win over what the regions hold, and none is published before everything that
+    /// the stream holds now, as `known` says, is counted. Says whether it did.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub(super) fn supersede(&mut self, seen: Version) -> Result<bool, Error> {
+    pub(super) fn supersede(&mut self, seen: Version, known: impl FnOnce() -> Option<Reached>) -> Result<bool, Error> {
         if self.newest()? >= seen {
             return Ok(false);
         }
+        let known = known();
         self.0.write("beginning a new generation", |db| {
             let now = newest(db)?;
             if now >= seen {
@@ -205,6 +222,7 @@ impl Central {
                 next.number += db.execute(&columns, (next.generation, next.number))? as u64;
             }
             set_newest(db, next)?;
+            known.iter().try_for_each(|known| barrier::raise(db, known))?;
             Ok(true)
         })
     }

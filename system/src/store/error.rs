@@ -74,6 +74,21 @@ pub enum Error {
     /// The key exists.
     #[error("{0} exists already; a key is made once")]
     Exists(Identifier),
+    /// Somebody else holds the lease and goes on holding it.
+    #[error("another aggregator works on this state directory; stop it first (a `serve` counts, too)")]
+    Held,
+    /// The beginning of the stream is gone.
+    #[error(
+        "stream.db: records before sequence number {oldest} are trimmed, so that counts of then can't be rebuilt; restore \
+         central.db from a backup, and keep the stream for longer than a window (--stream-kept)"
+    )]
+    Trimmed {
+        /// The oldest record of the shard that lacks most.
+        oldest: u64,
+    },
+    /// The central table is being made whole.
+    #[error("counts are being made whole; nothing is published until the aggregator has come to where the stream was")]
+    HeldBack,
     /// Another aggregator has taken over; this one's writes are refused.
     #[error("another aggregator has taken over; the batch was not written")]
     Fenced,

@@ -14,9 +14,6 @@ use super::error::{Error, Halt};
 
 /// How long a statement waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Number of the layouts below; grows with any change of a table.
-const LAYOUT: i32 = 1;
-
 /// What survives a loss of power. Every setting survives the end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -34,8 +31,9 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Opens `path`; makes it with the tables of `layout` if it does not exist.
-    pub(super) fn open(path: PathBuf, layout: &str, durability: Durability) -> Result<Self, Error> {
+    /// Opens `path`, which is made if it does not exist. A layout is the steps from an empty file to its tables; a file that an
+    /// earlier version wrote takes those that it lacks.
+    pub(super) fn open(path: PathBuf, layout: &[&str], durability: Durability) -> Result<Self, Error> {
         let open = |path: &Path| -> Result<Connection, Halt> {
             let connection = Connection::open_with_flags(path, OpenFlags::default())?;
             connection.busy_timeout(PATIENCE)?;
@@ -102,23 +100,24 @@ fn told(path: &Path, doing: &'static str, halt: Halt) -> Error {
     }
 }
 
-/// Makes the tables of a new file; refuses a file with others.
-fn lay_out(connection: &Connection, layout: &str, file: impl Fn() -> PathBuf) -> Result<(), Halt> {
+/// Takes the steps that a file lacks; refuses a file with others.
+fn lay_out(connection: &Connection, layout: &[&str], file: impl Fn() -> PathBuf) -> Result<(), Halt> {
+    let wanted = layout.len() as i32;
     let found = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0));
-    if found()? == LAYOUT {
+    if found()? == wanted {
         return Ok(());
     }
     let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let (found, tables) =
         (found()?, transaction.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, u64>(0))?);
-    if found == 0 && tables == 0 {
-        transaction.execute_batch(layout)?;
-        transaction.pragma_update(None, "user_version", LAYOUT)?;
-        transaction.commit()?;
-    } else if found != LAYOUT {
-        return Err(Error::Layout { file: file(), found, wanted: LAYOUT }.into());
+    if !(0..=wanted).contains(&found) || (found == 0 && tables > 0) {
+        return Err(Error::Layout { file: file(), found, wanted }.into());
     }
-    Ok(())
+    for step in &layout[found as usize..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", wanted)?;
+    Ok(transaction.commit()?)
 }
 
 /// Lets readers and one writer work side by side. SQLite does not wait for others here, whatever its patience.

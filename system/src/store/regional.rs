@@ -31,7 +31,7 @@ pub struct Regional {
 impl Regional {
     pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
         // What a loss of power takes is put again from the central table.
-        let file = File::open(path, &format!("{LAYOUT}{}", items::LAYOUT), Durability::Prefix)?;
+        let file = File::open(path, &[&format!("{LAYOUT}{}", items::LAYOUT)], Durability::Prefix)?;
         Ok(Self { file, number: 0 })
     }
 

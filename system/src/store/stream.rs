@@ -44,7 +44,7 @@ pub struct Stream {
 impl Stream {
     pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
         // All of it survives a loss of power: sequence numbers below a checkpoint must never be given out again.
-        let mut file = File::open(path, LAYOUT, Durability::Each)?;
+        let mut file = File::open(path, &[LAYOUT], Durability::Each)?;
         let id = file.read("reading the stream's identity", |db| {
             Ok(db.query_row("SELECT id FROM stream", [], |row| row.get(0))?)
         })?;
@@ -104,6 +104,37 @@ impl Stream {
                 }
             }
             Ok(newest)
+        })
+    }
+
+    /// The oldest sequence number of every shard that is kept; one more than the newest if none is.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn oldest(&mut self) -> Result<Vec<u64>, Error> {
+        let newest = self.newest()?;
+        self.file.read("reading the oldest sequence numbers", |db| {
+            let mut oldest = db.prepare_cached("SELECT min(sequence) FROM records WHERE shard = ?")?;
+            let mut one = |(shard, newest): (usize, &u64)| {
+                oldest.query_row([shard], |row| row.get::<_, Option<u64>>(0)).map(|found| found.unwrap_or(newest + 1))
+            };
+            Ok(newest.iter().enumerate().map(&mut one).collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The last sequence number of every shard that was appended before `at`.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn before(&mut self, at: Timestamp) -> Result<Vec<u64>, Error> {
+        let oldest = self.oldest()?;
+        self.file.read("looking for a time in the stream", |db| {
+            let mut last = db.prepare_cached("SELECT max(sequence) FROM records WHERE shard = ? AND at < ?")?;
+            let mut one = |(shard, oldest): (usize, &u64)| {
+                last.query_row((shard, at.0), |row| row.get::<_, Option<u64>>(0))
+                    .map(|found| found.unwrap_or(oldest - 1))
+            };
+            Ok(oldest.iter().enumerate().map(&mut one).collect::<Result<_, _>>()?)
         })
     }
 

@@ -158,8 +158,8 @@ fn a_restored_central_table_begins_a_generation_that_wins() {
     let (a, b): (Identifier, Identifier) = (key::identifier("a"), key::identifier("b"));
     central.sign_up(&a, &account("a")).expect("new");
     central.sign_up(&b, &account("b")).expect("new");
-    assert!(!central.supersede(number(2)).expect("read"));
-    assert!(central.supersede(number(9)).expect("written"));
+    assert!(!central.supersede(number(2), || None).expect("read"));
+    assert!(central.supersede(number(9), || None).expect("written"));
     assert_eq!(central.newest().expect("read"), Version { generation: 1, number: 4 });
     let versions: Vec<_> =
         central.changed(0, 9).expect("read").into_iter().map(|i| i.account.map(|a| a.version)).collect();

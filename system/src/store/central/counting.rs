@@ -12,7 +12,7 @@ use georush_core::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Central, newest, set_newest};
+use super::{Central, barrier, newest, set_newest};
 use crate::{
     item::Usage,
     store::{
@@ -182,6 +182,7 @@ impl Central {
                 }
             }
             set_newest(db, version)?;
+            barrier::lower(db)?;
             store_lanes(db, batch.lanes)?;
             store_dead_letters(db, batch)?;
             Ok(applied)
@@ -207,7 +208,7 @@ impl Central {
     }
 }
 
-fn keep(db: &Connection, lease: Lease, now: Timestamp) -> Result<(), Halt> {
+pub(super) fn keep(db: &Connection, lease: Lease, now: Timestamp) -> Result<(), Halt> {
     let mut statement = db.prepare_cached("UPDATE lease SET expires = ? WHERE token = ?")?;
     match statement.execute((now.after(lease.lasts_us).0, lease.token))? {
         0 => Err(Error::Fenced.into()),
@@ -295,7 +296,7 @@ fn store_lanes(db: &Connection, lanes: &[&Lane]) -> rusqlite::Result<()> {
 }
 
 fn store_dead_letters(db: &Connection, batch: &Batch<'_>) -> rusqlite::Result<()> {
-    let mut statement = db.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?)")?;
+    let mut statement = db.prepare_cached("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, NULL)")?;
     for letter in batch.dead_letters {
         statement.execute((batch.stream, letter.shard, letter.sequence, letter.line, &letter.text, &letter.reason))?;
     }
