@@ -23,19 +23,20 @@ mod stream;
 mod table;
 mod timeline;
 mod trace;
+pub mod ways;
 
 use georush_core::{SubjectId, Timestamp, WindowId};
 
-pub use trace::BLOCK;
+pub use trace::{BLOCK, subject_name};
 
 use crate::{
     measure::{Measure, series::Point},
     oracle::{closing::End, ledger::Ledger},
     outcome::Outcome,
-    scenario::{Scenario, Tags},
+    scenario::{Cause, Scenario, Tags},
     workload::{self, Arrival, Stream},
 };
-use edge::{Edges, Moment};
+use edge::{Edges, Moment, Served};
 use network::Network;
 use pipeline::Pipeline;
 use seed::Seed;
@@ -64,6 +65,38 @@ pub trait Observer {
     fn decision(&mut self, line: String) {
         let _ = line;
     }
+
+    /// Whether [`Observer::told`] and [`Observer::counted`] shall be called.
+    fn listens(&self) -> bool {
+        false
+    }
+
+    /// One request and what its client was told, in the order of arrivals.
+    fn told(&mut self, told: &Told) {
+        let _ = told;
+    }
+
+    /// The final central counts, by subject and window.
+    fn counted(&mut self, count: &dyn Fn(SubjectId, WindowId) -> u64) {
+        let _ = count;
+    }
+}
+
+/// What a client knows of its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Index of its group.
+    pub clients: usize,
+    /// Who, when, from where.
+    pub arrival: Arrival,
+    /// Index of the region that took it.
+    pub region: usize,
+    /// Why it failed; `None` for 2xx.
+    pub cause: Option<Cause>,
+    /// The count that the decision was made from; 0 if it did not come to that.
+    pub view: u64,
+    /// How long it took, microseconds.
+    pub latency_us: u64,
 }
 
 /// Requests between two calls of [`Observer::progress`].
@@ -157,7 +190,7 @@ impl<'a> Simulation<'a> {
                 }
             }
         }
-        Some(self.finish())
+        Some(self.finish(observer))
     }
 
     #[inline]
@@ -206,6 +239,9 @@ impl<'a> Simulation<'a> {
         let block = self.trace.enter(now_us - self.start_us, &arrival, &served);
         if let Some(digest) = block.ended {
             observer.block(digest);
+        }
+        if observer.listens() {
+            observer.told(&told(clients, arrival, &served));
         }
         if wanted == Some(block.number) {
             observer.decision(trace::line(self.scenario, now_us - self.start_us, &arrival, &served));
@@ -261,7 +297,7 @@ impl<'a> Simulation<'a> {
         self.bucket_end_us = at_us + self.measure.series.width_us();
     }
 
-    fn finish(mut self) -> Outcome {
+    fn finish(mut self, observer: &mut dyn Observer) -> Outcome {
         let end_us = self.end_us();
         if self.bucket_end_us - self.measure.series.width_us() < end_us {
             self.close_bucket(end_us);
@@ -271,6 +307,9 @@ impl<'a> Simulation<'a> {
         let last_admission = self.ledger.last_admission();
         let pipeline = &self.pipeline;
         let central = |subject: SubjectId, window: WindowId| pipeline.rows().central(subject, window);
+        if observer.listens() {
+            observer.counted(&central);
+        }
         let agrees = |region: usize, subject: SubjectId| pipeline.rows().agrees(region, subject);
         let name = |subject: SubjectId| trace::subject_name(self.scenario, &self.first_subject, subject);
         let (central_writes, replications) = pipeline.writes();
@@ -297,5 +336,16 @@ impl<'a> Simulation<'a> {
             digest: self.trace.digest(),
             subjects: self.scenario.populations.iter().map(|p| u64::from(p.size)).sum(),
         }
+    }
+}
+
+fn told(clients: usize, arrival: Arrival, served: &Served) -> Told {
+    Told {
+        clients,
+        arrival,
+        region: served.sample.region,
+        cause: served.sample.cause,
+        view: served.view,
+        latency_us: served.parts.iter().map(|&part| u64::from(part)).sum(),
     }
 }

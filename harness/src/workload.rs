@@ -91,6 +91,49 @@ impl Stream {
     }
 }
 
+/// The arrivals of all client groups, each with the index of its group, in the order in which the system meets them: ascending
+/// in time, the first group at a tie.
+#[derive(Debug)]
+pub struct Merged {
+    sources: Vec<Source>,
+}
+
+#[derive(Debug)]
+struct Source {
+    stream: Stream,
+    block: Vec<Arrival>,
+    next: usize,
+}
+
+impl Merged {
+    /// Of a scenario.
+    #[must_use]
+    pub fn new(scenario: &Scenario) -> Self {
+        let source = |stream| Source { stream, block: Vec::new(), next: 0 };
+        let mut sources: Vec<_> = Stream::all(scenario).into_iter().map(source).collect();
+        sources.iter_mut().for_each(|source| source.stream.fill(&mut source.block));
+        Self { sources }
+    }
+}
+
+impl Iterator for Merged {
+    type Item = (usize, Arrival);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let due = |source: &Source| source.block.get(source.next).map(|arrival| arrival.at_us);
+        let heads = self.sources.iter().enumerate().filter_map(|(clients, source)| Some((due(source)?, clients)));
+        let (_, clients) = heads.min()?;
+        let source = &mut self.sources[clients];
+        let arrival = source.block[source.next];
+        source.next += 1;
+        if source.next == source.block.len() {
+            source.stream.fill(&mut source.block);
+            source.next = 0;
+        }
+        Some((clients, arrival))
+    }
+}
+
 /// When.
 #[derive(Debug, Clone)]
 enum Times {

@@ -10,7 +10,6 @@ use georush_core::{
 };
 
 use super::{
-    dns::Dns,
     function::{Function, Slot},
     gateway::Gateway,
     network::Network,
@@ -18,6 +17,7 @@ use super::{
     seed::Seed,
     table::{Read, Tables},
     timeline::{Now, Once, Timeline},
+    ways::Ways,
 };
 use crate::{
     measure::{Component, Parts, Sample},
@@ -48,16 +48,13 @@ pub(super) struct Moment<'a> {
 /// The request-serving half of the system, in all regions.
 pub(super) struct Edges {
     edges: Vec<Edge>,
-    dns: Dns,
-    network: Network,
+    ways: Ways,
     gateway: Gateway,
     function: Function,
     tables: Tables,
     /// Plan attributes by client group.
     plans: Vec<PlanGroup>,
     start_us: u64,
-    /// A connection is open already if the arrival's upper twenty bits are below this.
-    keep_alive: u32,
     /// Log streams of an edge: one for each shard, so that lines of one stream stay together.
     lanes: u16,
     outbox: Vec<Effect>,
@@ -75,14 +72,12 @@ impl Edges {
         };
         Self {
             edges: (0..system.regions.len() as u16).map(edge).collect(),
-            dns: Dns::new(system, &network, start_us, seed),
-            network,
+            ways: Ways::new(system, network, start_us, seed),
             gateway: Gateway::new(system, start_us, seed),
             function: Function::new(system, start_us, seed),
             tables: Tables::new(system, subjects, start_us, seed),
             plans: scenario.clients.iter().map(plan).collect(),
             start_us,
-            keep_alive: ((u64::from(system.keep_alive_ppm) << 20) / 1_000_000) as u32,
             lanes: match &system.pipeline {
                 crate::scenario::Pipeline::Stages(stages) => stages.shards,
                 crate::scenario::Pipeline::FixedLag { .. } => 1,
@@ -94,7 +89,7 @@ impl Edges {
     /// Brings close what a request for `subject` from `country` is likely to touch. Changes nothing.
     #[inline]
     pub(super) fn prefetch(&self, subject: SubjectId, country: usize) -> u64 {
-        self.edges[self.dns.nearest(country)].prefetch(subject)
+        self.edges[self.ways.nearest(country)].prefetch(subject)
     }
 
     /// The timeline has reached a boundary.
@@ -120,17 +115,7 @@ impl Edges {
     #[inline]
     pub(super) fn serve(&mut self, clients: usize, arrival: &Arrival, moment: Moment<'_>) -> Served {
         let Moment { now_us, now, .. } = moment;
-        let country = usize::from(arrival.country);
-        let mut parts = Parts::default();
-        let route = self.dns.route(now_us, country, arrival.bits, &now.unhealthy, now.stale_dns_ppm);
-        let region = now.rerouted[route.region];
-        let new_connection = arrival.bits >> 12 >= self.keep_alive;
-        if new_connection {
-            parts[Component::Dns as usize] = self.dns.lookup_us(route.asked);
-        }
-        let (network_us, tls_us) = self.network.round_trip_us(country, region, new_connection);
-        parts[Component::Network as usize] = network_us;
-        parts[Component::Tls as usize] = tls_us;
+        let (region, mut parts) = self.ways.take(now_us, arrival, now);
         if now.outage[region] {
             return refused(region, clients, Cause::RegionOutage, Parts::default());
         }

@@ -67,8 +67,9 @@ pub(super) fn line(scenario: &Scenario, at_us: u64, arrival: &Arrival, served: &
     )
 }
 
-/// Label of a subject: its population and its number there.
-pub(super) fn subject_name(scenario: &Scenario, first_subject: &[u32], subject: SubjectId) -> String {
+/// Label of a subject: its population and its number there. `first_subject` is [`crate::workload::subjects`].
+#[must_use]
+pub fn subject_name(scenario: &Scenario, first_subject: &[u32], subject: SubjectId) -> String {
     let index = first_subject.partition_point(|&first| first <= subject.0).saturating_sub(1);
     let index = index.min(scenario.populations.len() - 1);
     format!("{}#{}", scenario.populations[index].name, subject.0 - first_subject[index])
