@@ -130,6 +130,23 @@ impl Central {
         })
     }
 
+    /// Signs several subjects up in one transaction, or none. Versions in the accounts do not matter.
+    ///
+    /// # Errors
+    /// If one of them has an account, or SQLite fails.
+    pub fn sign_up_all(&mut self, accounts: &[(Identifier, Account)]) -> Result<(), Error> {
+        self.0.write("signing up", |db| {
+            for (subject, account) in accounts {
+                let text = subject.to_string();
+                if items::account(db, &text)?.is_some() {
+                    return Err(Error::Exists(subject.clone()).into());
+                }
+                put(db, &text, account)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Changes the account of a subject; returns it as it is then, `None` if there is none. Changing nothing writes nothing.
     ///
     /// # Errors
