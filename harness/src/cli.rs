@@ -6,6 +6,7 @@ mod check;
 mod data;
 mod interrupt;
 mod keys;
+mod live;
 mod roles;
 mod run;
 mod serve;
@@ -19,6 +20,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use georush::live::guard;
 
 /// Could not run: bad arguments, scenario or environment.
 const COULD_NOT_RUN: u8 = 2;
@@ -46,7 +48,8 @@ Examples:
   georush run scenarios/black-friday.toml
   georush run scenarios/black-friday.toml --seed 7 --out out/seed-7
   georush run scenarios/black-friday.toml --set duration=10m --set plans.free.quota=1500
-  georush run scenarios/black-friday.toml --set clients.shops.rate=500 --quiet";
+  georush run scenarios/black-friday.toml --set clients.shops.rate=500 --quiet
+  georush run scenarios/sixty-thousand.toml --mode live";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -112,6 +115,12 @@ struct RunArgs {
     /// Directory for the result [default: out/<scenario>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Live: load a system that runs already, as the region's http address; one for each region.
+    #[arg(long, value_name = "REGION=URL")]
+    target: Vec<String>,
+    /// Live: call with these API keys, one a line, instead of keys made for the run.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    keys: Option<PathBuf>,
     /// Print the verdict only.
     #[arg(long, short)]
     quiet: bool,
@@ -151,7 +160,7 @@ struct Changes {
 enum Mode {
     /// Simulated time.
     Sim,
-    /// Real processes and sockets (not available yet).
+    /// Real processes and sockets, as the scenario's [live] table says.
     Live,
 }
 
@@ -171,6 +180,7 @@ impl Stop {
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
+    guard::obey();
     let done = match Cli::try_parse() {
         Ok(cli) => match &cli.command {
             Command::Run(args) => run::run(args),

@@ -6,6 +6,7 @@
 
 pub mod determinism;
 pub mod facts;
+pub mod live;
 pub mod measure;
 pub mod oracle;
 pub mod outcome;

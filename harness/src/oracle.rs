@@ -3,8 +3,10 @@
 //! Not here: latency. What it may not do is influence the run.
 
 pub mod closing;
+pub mod history;
 pub mod invariants;
 pub mod ledger;
+pub mod observed;
 mod pending;
 
 use hdrhistogram::Histogram;
@@ -95,6 +97,8 @@ pub struct Findings {
     pub declared_loss: u64,
     /// Cost never counted, and the system does not know.
     pub silent_loss: u64,
+    /// Whether the tables were read: without, nothing is known of counts.
+    pub tables_read: bool,
     /// By region index.
     pub regions: Vec<RegionView>,
     /// Every invariant that applies, in the order of their ids.

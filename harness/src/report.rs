@@ -13,7 +13,7 @@ pub mod terminal;
 pub mod views;
 pub mod write;
 
-use crate::{outcome::Outcome, scenario::Scenario};
+use crate::{live::Live, outcome::Outcome, scenario::Scenario};
 use judge::Judgement;
 
 /// Everything there is to report about one run.
@@ -27,4 +27,14 @@ pub struct Report<'a> {
     pub judgement: &'a Judgement,
     /// What the models take for granted, a sentence each.
     pub assumptions: &'a [String],
+    /// What only a live run has to say; `None` of a simulation.
+    pub live: Option<&'a Live>,
+}
+
+impl Report<'_> {
+    /// The mode's name in results.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        if self.live.is_some() { "live" } else { "simulation" }
+    }
 }

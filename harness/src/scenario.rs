@@ -59,6 +59,8 @@ pub struct Scenario {
     pub thresholds: Vec<Threshold>,
     /// What to plot, sorted by name.
     pub plots: Vec<Plot>,
+    /// What only the live mode needs.
+    pub live: Live,
     /// SHA-256 of the scenario text as resolved (file plus overrides), lower-case hex.
     pub hash: String,
     /// Overrides given on the command line, `path=value`, in order.
@@ -75,6 +77,39 @@ impl Scenario {
         };
         let drawn = self.clients.iter().flat_map(|c| c.from.iter().map(|&(country, _)| country));
         drawn.chain(self.clients.iter().flat_map(traced)).collect()
+    }
+}
+
+/// What only the live mode needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Live {
+    /// Seconds of the scenario per real second.
+    pub time_compression: f64,
+    /// Factor on all rates.
+    pub rate_scale: f64,
+    /// Overrides that hold in the live mode only, `path=value`, in order.
+    pub set: Vec<String>,
+    /// Port of every process, each on an address of its own.
+    pub port: u16,
+    /// Requests on their way at once.
+    pub max_in_flight: u32,
+    /// How long a client waits for an answer, microseconds.
+    pub timeout_us: u64,
+    /// Length of the load before the run, microseconds.
+    pub warm_up_us: u64,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            time_compression: 1.0,
+            rate_scale: 1.0,
+            set: Vec::new(),
+            port: 18_080,
+            max_in_flight: 4_096,
+            timeout_us: 10_000_000,
+            warm_up_us: 1_000_000,
+        }
     }
 }
 

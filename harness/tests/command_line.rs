@@ -173,9 +173,6 @@ fn wrong_arguments_are_one_line() {
         assert_errors(&output);
         assert_eq!(text(&output.stderr).lines().count(), 1, "{output:?}");
     }
-    let live = scratch.georush(&["run", "quiet.toml", "--mode", "live"]);
-    assert_errors(&live);
-    assert!(text(&live.stderr).contains("not available yet"));
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl Setting {
             faults: Vec::new(),
             thresholds: Vec::new(),
             plots: Vec::new(),
+            live: georush::scenario::Live::default(),
             hash: String::new(),
             overrides: Vec::new(),
         }

@@ -18,6 +18,11 @@ pub(super) fn listen() -> Result<(), Stop> {
     ctrlc::set_handler(handler).map_err(|error| Stop::could_not_run(format!("can't listen for Ctrl-C: {error}")))
 }
 
+/// Is set once somebody pressed it.
+pub(super) fn flag() -> &'static AtomicBool {
+    &REQUESTED
+}
+
 /// Whether somebody pressed it.
 pub(super) fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)

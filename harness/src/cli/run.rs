@@ -22,14 +22,17 @@ use georush::{
     simulate::{self, Observer},
 };
 
-use super::{Mode, RunArgs, Stop, interrupt, print};
+use super::{Mode, RunArgs, Stop, interrupt, live, print};
 
-const RESULT: &str = "result.json";
+pub(super) const RESULT: &str = "result.json";
 
 /// Runs, writes, prints; the exit code is the verdict's.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     if args.mode == Mode::Live {
-        return Err(Stop::could_not_run("--mode live is not available yet; --mode sim is"));
+        return live::run(args);
+    }
+    if !args.target.is_empty() || args.keys.is_some() {
+        return Err(Stop::could_not_run("--target and --keys are for --mode live"));
     }
     let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
     let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
@@ -37,7 +40,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     interrupt::listen()?;
     let (file, paint) = (args.file.display().to_string(), Paint { colour: wants_colour() });
     if !args.quiet {
-        print(&format!("{}\n\n", paint.dim(&command::repeat(&scenario, &file))))?;
+        print(&format!("{}\n\n", paint.dim(&command::repeat(&scenario, &file, false))))?;
     }
 
     let mut watched = Watched { progress: Progress::new(scenario.duration_us, !args.quiet) };
@@ -52,7 +55,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
 
     let judgement = judge(&scenario, &outcome);
     let assumptions = facts::assumptions(scenario.system.era);
-    let report = Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions };
+    let report =
+        Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions, live: None };
     let path = target.write(RESULT, json::text(&report).as_bytes()).map_err(Stop::could_not_run)?;
     let result = shown(&path);
     let around = Around { file: &file, result: &result, speed };
@@ -71,11 +75,11 @@ impl Observer for Watched {
     }
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.components().collect::<PathBuf>().display().to_string()
 }
 
-fn wants_colour() -> bool {
+pub(super) fn wants_colour() -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
     io::stdout().is_terminal() && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -93,6 +93,7 @@ impl Ledger {
             duplicates: counts.duplicates,
             declared_loss,
             silent_loss: counts.loss - declared_loss,
+            tables_read: true,
             regions: self.regions.into_iter().enumerate().map(region).collect(),
             invariants: self.invariants.finish(),
         }

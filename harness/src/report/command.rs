@@ -4,11 +4,14 @@
 
 use crate::scenario::Scenario;
 
-/// `georush run FILE --seed N --set ...`, with `file` as the scenario file, quoted for a POSIX shell.
+/// `georush run FILE --seed N --set ...`, with `file` as the scenario file, quoted for a POSIX shell. Overrides that the file's own
+/// `[live]` table makes are not told again.
 #[must_use]
-pub fn repeat(scenario: &Scenario, file: &str) -> String {
-    let mut command = format!("georush run {} --seed {}", quoted(file), scenario.seed);
-    for change in &scenario.overrides {
+pub fn repeat(scenario: &Scenario, file: &str, live: bool) -> String {
+    let mode = if live { " --mode live" } else { "" };
+    let mut command = format!("georush run {}{mode} --seed {}", quoted(file), scenario.seed);
+    let own = if live { scenario.live.set.len() } else { 0 };
+    for change in scenario.overrides.iter().skip(own) {
         command.push_str(" --set ");
         command.push_str(&quoted(change));
     }
@@ -40,6 +43,6 @@ mod tests {
         scenario.overrides =
             vec!["duration=5m".into(), "system.regions=[\"us-east-1\"]".into(), "question=it's".into()];
         let expected = r#"georush run 'black friday.toml' --seed 2018 --set duration=5m --set 'system.regions=["us-east-1"]' --set 'question=it'\''s'"#;
-        assert_eq!(repeat(&scenario, "black friday.toml"), expected);
+        assert_eq!(repeat(&scenario, "black friday.toml", false), expected);
     }
 }

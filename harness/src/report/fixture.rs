@@ -7,8 +7,8 @@ use crate::{
     oracle::{FalseRejections, Findings, Overrun, RegionView, invariants},
     outcome::Outcome,
     scenario::{
-        Aggregate, Arrival, Cause, Clients, Dns, Era, Fault, FaultAction, Function, Gateway, IdentifierKind, Load,
-        Metric, NamedPlan, Op, Phase, Pipeline, Plot, Population, Scenario, System, Table, Tags, Threshold,
+        Aggregate, Arrival, Cause, Clients, Dns, Era, Fault, FaultAction, Function, Gateway, IdentifierKind, Live,
+        Load, Metric, NamedPlan, Op, Phase, Pipeline, Plot, Population, Scenario, System, Table, Tags, Threshold,
     },
 };
 use georush_core::{Plan, Timestamp, aggregator::Aggregation, edge::*, window::WindowKind};
@@ -64,6 +64,7 @@ pub(crate) fn scenario() -> Scenario {
             x: "time".into(),
             y: vec!["quota.admitted".into(), "quota.visible{region:*}".into(), "errors{cause:region-outage}".into()],
         }],
+        live: Live::default(),
         hash: "5f".repeat(32),
         overrides: vec!["plans.business.quota=40000".into()],
     }
@@ -215,6 +216,7 @@ fn findings(admitted: u64, rejected: u64) -> Findings {
         duplicates: 0,
         declared_loss: 0,
         silent_loss: 0,
+        tables_read: true,
         regions: vec![
             view(9_000, 1_200_000, Some(4_100_000)),
             view(400, 4_800_000, None),

@@ -1,9 +1,11 @@
 //! `result.json`: one run for programs. `docs/results-format.md` is its reference.
 //!
-//! Not here: anything that differs between two runs of one version, scenario and seed (clock, machine, speed, paths).
+//! Not here: anything that differs between two simulations of one version, scenario and seed (clock, machine, speed, paths). What is
+//! measured in a live run is in [`live`] and in the same places as in a simulation.
 
 mod distribution;
 mod layout;
+mod live;
 mod plots;
 mod quota;
 mod series;
@@ -49,6 +51,8 @@ struct Document<'a> {
     plots: BTreeMap<&'a str, plots::Resolved<'a>>,
     assumptions: &'a [String],
     digest: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<live::Measured<'a>>,
     manifest: Manifest<'a>,
 }
 
@@ -112,16 +116,16 @@ pub fn text(report: &Report) -> String {
 }
 
 fn document<'a>(report: &Report<'a>) -> Document<'a> {
-    let Report { scenario, outcome, judgement, assumptions } = *report;
+    let Report { scenario, outcome, judgement, assumptions, live } = *report;
     let version = env!("CARGO_PKG_VERSION");
     Document {
         schema: SCHEMA,
         georush: version,
-        mode: "simulation",
+        mode: report.mode(),
         question: &scenario.question,
         scenario: Source { name: &scenario.name, hash: &scenario.hash, overrides: &scenario.overrides },
         seed: scenario.seed,
-        repeat: command::repeat(scenario, &command::file_name(scenario)),
+        repeat: command::repeat(scenario, &command::file_name(scenario), live.is_some()),
         verdict: judgement.verdict.name(),
         exit_code: Verdict::exit_code(judgement.verdict),
         thresholds: judgement.thresholds.iter().map(condition).collect(),
@@ -140,7 +144,8 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         plots: plots::plots(scenario),
         assumptions,
         digest: format!("{:016x}", outcome.digest),
-        manifest: Manifest { version, scenario_hash: &scenario.hash, seed: scenario.seed, mode: "simulation" },
+        live: live.map(|live| live::measured(scenario, judgement, live)),
+        manifest: Manifest { version, scenario_hash: &scenario.hash, seed: scenario.seed, mode: report.mode() },
     }
 }
 

@@ -17,7 +17,7 @@ pub enum Verdict {
     Passed,
     /// Some did not.
     Failed,
-    /// Nothing was simulated that could be judged.
+    /// The run can't be judged: nothing happened, or what happened can't be believed.
     Invalid,
 }
 
@@ -108,6 +108,8 @@ pub struct Judgement {
     pub invariants_checked: usize,
     /// What follows from it.
     pub verdict: Verdict,
+    /// Why the run is not valid; empty if it is.
+    pub reasons: Vec<String>,
 }
 
 /// Judges an outcome by its scenario's thresholds and by all invariants.
@@ -116,7 +118,11 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> Judgement {
     let thresholds: Vec<_> = scenario.thresholds.iter().map(|t| threshold(scenario, outcome, t)).collect();
     let invariants = &outcome.findings.invariants;
     let broken: Vec<_> = invariants.iter().filter(|i| i.status == Status::Broken).cloned().collect();
-    let verdict = if outcome.requests == 0 {
+    let mut reasons = Vec::new();
+    if outcome.requests == 0 {
+        reasons.push("no request was made, so nothing could be judged".to_owned());
+    }
+    let verdict = if !reasons.is_empty() {
         Verdict::Invalid
     } else if broken.is_empty() && thresholds.iter().all(|t| t.passed) {
         Verdict::Passed
@@ -124,7 +130,19 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> Judgement {
         Verdict::Failed
     };
     let invariants_checked = invariants.iter().filter(|i| i.status != Status::NotApplicable).count();
-    Judgement { thresholds, broken, invariants_checked, verdict }
+    Judgement { thresholds, broken, invariants_checked, verdict, reasons }
+}
+
+impl Judgement {
+    /// The same of a run that can't be believed for these reasons; unchanged if there are none.
+    #[must_use]
+    pub fn unless(mut self, reasons: Vec<String>) -> Self {
+        if !reasons.is_empty() {
+            self.verdict = Verdict::Invalid;
+            self.reasons.extend(reasons);
+        }
+        self
+    }
 }
 
 fn threshold(scenario: &Scenario, outcome: &Outcome, threshold: &Threshold) -> ThresholdResult {
@@ -199,6 +217,10 @@ fn quota(outcome: &Outcome, metric: Metric, aggregate: Aggregate) -> Measured {
         (Metric::QuotaAdmitted, _) => number(findings.admitted),
         (Metric::QuotaRejected, _) => number(findings.rejected),
         _ if !decided => Measured::NoData,
+        (
+            Metric::QuotaCountError | Metric::QuotaDuplicates | Metric::QuotaDeclaredLoss | Metric::QuotaSilentLoss,
+            _,
+        ) if !findings.tables_read => Measured::NoData,
         (Metric::QuotaOverAdmission, Aggregate::Max) => Measured::Value(findings.over_admission_max),
         (Metric::QuotaOverAdmission, _) => number(findings.over_admission),
         (Metric::QuotaFalseRejection, _) => number(findings.false_rejections.total()),
@@ -242,6 +264,9 @@ fn quantity(histogram: &Histogram<u64>, aggregate: Aggregate) -> Measured {
 
 /// One value per region; a region that never converged is the slowest of all.
 fn convergence(outcome: &Outcome, region: Option<usize>, aggregate: Aggregate) -> Measured {
+    if !outcome.findings.tables_read {
+        return Measured::NoData;
+    }
     let chosen = |&(index, _): &(usize, _)| region.is_none_or(|wanted| wanted == index);
     let regions = outcome.findings.regions.iter().enumerate().filter(chosen);
     let mut times: Vec<_> = regions.map(|(_, view)| view.convergence_us.unwrap_or(u64::MAX)).collect();

@@ -3,6 +3,7 @@
 //! Not here: deciding whether there is a terminal; `paint` is told.
 
 mod latency;
+mod live;
 mod over_time;
 pub mod paint;
 mod quota;
@@ -41,6 +42,7 @@ pub fn summary(report: &Report, around: &Around, paint: Paint) -> String {
         verdict::story(report),
         latency::by_region(report, paint),
         latency::breakdown(report, paint),
+        live::block(report, paint),
         over_time::block(report, paint),
         over_time::causes(report, paint),
         quota::block(report, paint),
@@ -73,11 +75,16 @@ fn foot(report: &Report, around: &Around, paint: Paint) -> String {
     let (requests, cpu_us) = (report.outcome.requests, around.speed.cpu_us);
     let per_second = (requests as f64 * 1e6 / cpu_us.max(1) as f64) as u64;
     let row = |name: &str, text: &str| format!("{} {text}\n", paint.dim(&format!("{name:<8}")));
-    let mut out = row("model", &format!("simulated, not measured{assumed}: see docs/models.md and the result"));
-    let spent = format::duration(cpu_us);
-    out += &row("speed", &format!("{} requests per CPU-second ({spent} of CPU time)", format::count(per_second)));
+    let mut out = match report.live {
+        None => row("model", &format!("simulated, not measured{assumed}: see docs/models.md and the result")),
+        Some(_) => row("model", &format!("only dns, network and tls{assumed}: see docs/live.md and the result")),
+    };
+    if report.live.is_none() {
+        let spent = format::duration(cpu_us);
+        out += &row("speed", &format!("{} requests per CPU-second ({spent} of CPU time)", format::count(per_second)));
+    }
     out += &row("result", around.result);
-    out += &row("repeat", &command::repeat(report.scenario, around.file));
+    out += &row("repeat", &command::repeat(report.scenario, around.file, report.live.is_some()));
     out
 }
 

@@ -10,7 +10,7 @@ use georush_core::{
 };
 
 use super::{
-    Arrival, Clients, Fault, FaultAction, IdentifierKind, Load, Node, Pipeline, Scenario, Service, System,
+    Arrival, Clients, Fault, FaultAction, IdentifierKind, Live, Load, Node, Pipeline, Scenario, Service, System,
     units::{show_duration, show_instant, show_ppm},
 };
 use crate::facts;
@@ -57,7 +57,16 @@ fn write_all(out: &mut String, scenario: &Scenario) -> fmt::Result {
     for plot in &scenario.plots {
         writeln!(out, "\n[report.{}]\nx = {:?}\ny = {:?}", plot.name, plot.x, plot.y)?;
     }
-    Ok(())
+    live(out, &scenario.live)
+}
+
+fn live(out: &mut String, live: &Live) -> fmt::Result {
+    writeln!(out, "\n[live]\ntime_compression = {}\nrate_scale = {}", live.time_compression, live.rate_scale)?;
+    if !live.set.is_empty() {
+        writeln!(out, "set = {:?}", live.set)?;
+    }
+    writeln!(out, "port = {}\nmax_in_flight = {}", live.port, live.max_in_flight)?;
+    writeln!(out, "timeout = \"{}\"\nwarm_up = \"{}\"", show_duration(live.timeout_us), show_duration(live.warm_up_us))
 }
 
 fn system(out: &mut String, system: &System) -> fmt::Result {

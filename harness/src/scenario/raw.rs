@@ -292,10 +292,20 @@ pub struct RawPlot {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawLive {
-    /// Simulated seconds per real second, above 0.
+    /// Seconds of the scenario per real second, above 0; 1 unless given.
     pub time_compression: Option<Number>,
-    /// Factor on all rates, above 0.
+    /// Factor on all rates, above 0; 1 unless given.
     pub rate_scale: Option<Number>,
+    /// Overrides that hold in the live mode only, as `--set` takes them.
+    pub set: Option<Vec<Text>>,
+    /// Port of every process, each on an address of its own; 18080 unless given.
+    pub port: Option<Whole>,
+    /// Requests on their way at once; beyond them, arrivals are dropped and the run is not valid. 4096 unless given.
+    pub max_in_flight: Option<Whole>,
+    /// How long a client waits for an answer; `10s` unless given.
+    pub timeout: Option<Span>,
+    /// Load before the run that is not measured and not counted; `1s` unless given.
+    pub warm_up: Option<Span>,
 }
 
 /// For the comparison with a baseline only.

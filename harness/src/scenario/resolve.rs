@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::Path};
 use georush_core::{Plan, WindowKind};
 
 use super::{
-    NamedPlan, Plot, Scenario, Threshold,
+    Live, NamedPlan, Plot, Scenario, Threshold,
     check::Check,
     check::Section,
     document::Node,
@@ -60,7 +60,10 @@ pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<Sc
     let names = Names { regions: &system.regions, clients: &client_names };
     let thresholds = thresholds(&top.key("thresholds"), raw, &names);
     let plots = plots(&top.key("report"), raw, &names);
-    live_and_gate(&top, raw);
+    let live = live(&top, raw);
+    if let Some(gate) = &raw.gate {
+        top.key("gate").fraction("tolerance", gate.tolerance.leaf());
+    }
 
     let scenario = Scenario {
         name: given.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -74,6 +77,7 @@ pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<Sc
         faults,
         thresholds,
         plots,
+        live,
         hash: hash(given.text, given.overrides, given.seed, &who.traces),
         overrides: given.overrides.to_vec(),
         system,
@@ -151,14 +155,23 @@ fn plots(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Vec<Plo
     raw.report.iter().map(plot).collect()
 }
 
-/// Checks what later parts of the tool read.
-fn live_and_gate(top: &Section<'_>, raw: &RawScenario) {
-    if let Some(live) = &raw.live {
-        let section = top.key("live");
-        section.number("time_compression", live.time_compression.leaf(), "a factor above 0", |x| x > 0.0);
-        section.number("rate_scale", live.rate_scale.leaf(), "a factor above 0", |x| x > 0.0);
+fn live(top: &Section<'_>, raw: &RawScenario) -> Live {
+    let (mut live, section) = (Live::default(), top.key("live"));
+    let Some(raw) = &raw.live else { return live };
+    let factor = |key, leaf| section.number(key, leaf, "a factor above 0", |x| x > 0.0).unwrap_or(1.0);
+    live.time_compression = factor("time_compression", raw.time_compression.leaf());
+    live.rate_scale = factor("rate_scale", raw.rate_scale.leaf());
+    for (i, text) in raw.set.iter().flatten().enumerate() {
+        match &text.0 {
+            Leaf::Text(text) if !text.starts_with("live.") => live.set.push(text.clone()),
+            _ => section.key("set").index(i).wrong("an override in a string, such as \"plans.free.quota=15\""),
+        }
     }
-    if let Some(gate) = &raw.gate {
-        top.key("gate").fraction("tolerance", gate.tolerance.leaf());
-    }
+    let port = section.whole("port", raw.port.leaf(), (1, u64::from(u16::MAX)), "a port");
+    live.port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(live.port);
+    let most = section.whole_u32("max_in_flight", raw.max_in_flight.leaf(), 1, "a number of requests");
+    live.max_in_flight = most.unwrap_or(live.max_in_flight);
+    live.timeout_us = section.length("timeout", raw.timeout.leaf()).unwrap_or(live.timeout_us);
+    live.warm_up_us = section.duration("warm_up", raw.warm_up.leaf()).unwrap_or(live.warm_up_us);
+    live
 }

@@ -42,6 +42,7 @@ fn scenario(seconds: u64, clients: Vec<Clients>) -> Scenario {
         faults: Vec::new(),
         thresholds: Vec::new(),
         plots: Vec::new(),
+        live: crate::scenario::Live::default(),
         hash: String::new(),
         overrides: Vec::new(),
     }

@@ -14,7 +14,13 @@ fn text_of_fixture() -> String {
     let (scenario, outcome) = (fixture::scenario(), fixture::outcome());
     let judgement = judge(&scenario, &outcome);
     let assumptions = ["Round trips follow a model.".to_owned()];
-    text(&Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions })
+    text(&Report {
+        scenario: &scenario,
+        outcome: &outcome,
+        judgement: &judgement,
+        assumptions: &assumptions,
+        live: None,
+    })
 }
 
 fn parsed() -> Value {
@@ -91,7 +97,7 @@ fn nothing_measured_is_null_and_not_zero() {
     let (scenario, mut outcome) = (fixture::scenario(), fixture::outcome());
     outcome.measure = crate::measure::Measure::new(3, 2, 600_000_000);
     let judgement = judge(&scenario, &outcome);
-    let report = Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &[] };
+    let report = Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &[], live: None };
     let json: Value = serde_json::from_str(&text(&report)).expect("JSON");
     assert_eq!(json["traffic"]["all"]["latency"], Value::Null);
     assert_eq!(json["traffic"]["all"]["availability"], Value::Null);

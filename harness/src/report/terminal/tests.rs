@@ -9,7 +9,7 @@ use crate::{
 fn told(scenario: &Scenario, outcome: &crate::outcome::Outcome, colour: bool) -> String {
     let judgement = judge(scenario, outcome);
     let assumptions = ["One.".to_owned(), "Two.".to_owned()];
-    let report = Report { scenario, outcome, judgement: &judgement, assumptions: &assumptions };
+    let report = Report { scenario, outcome, judgement: &judgement, assumptions: &assumptions, live: None };
     let speed = Speed { cpu_us: 61_000 };
     let around = Around { file: "scenarios/region-outage.toml", result: "out/region-outage/result.json", speed };
     summary(&report, &around, Paint { colour })

@@ -15,7 +15,7 @@ use crate::{
 
 /// For example `FAILED  1 of 6 thresholds, 0 of 16 invariants`.
 pub(super) fn line(report: &Report, paint: Paint) -> String {
-    let Judgement { thresholds, broken, invariants_checked, verdict } = report.judgement;
+    let Judgement { thresholds, broken, invariants_checked, verdict, reasons } = report.judgement;
     let failed = thresholds.iter().filter(|t| !t.passed).count();
     match verdict {
         Verdict::Passed => {
@@ -28,7 +28,7 @@ pub(super) fn line(report: &Report, paint: Paint) -> String {
             let failed = format!("{failed} of {thresholds}, {} of {invariants_checked} invariants", broken.len());
             format!("{}  {failed}\n", paint.bad("FAILED"))
         }
-        Verdict::Invalid => format!("{}  no request was made, so nothing could be judged\n", paint.bad("NOT VALID")),
+        Verdict::Invalid => format!("{}  {}\n", paint.bad("NOT VALID"), reasons.join("; ")),
     }
 }
 
@@ -41,8 +41,9 @@ pub(super) fn story(report: &Report) -> String {
     let all = report.outcome.measure.select(&Tags::default());
     let (requests, failed) = (all.requests(), all.failures());
     let Some(availability) = views::availability(&all) else { return String::new() };
+    let how = if report.live.is_some() { "real time" } else { "simulated" };
     let told = format!(
-        "In {} simulated, {} from {}: {} admitted, {} refused, {} failed ({} available).",
+        "In {} {how}, {} from {}: {} admitted, {} refused, {} failed ({} available).",
         format::elapsed(report.scenario.duration_us),
         format::plural(requests, "request"),
         format::plural(report.outcome.subjects, "subject"),

@@ -1,0 +1,259 @@
+//! The live mode with real processes: a short run, a stall, an overload, an end by force, and what is refused.
+//!
+//! Not here: judging, which is the same as in simulations.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+const SCENARIO: &str = r#"
+schema = 1
+question = "Do three real seconds hold?"
+seed = 7
+duration = "30s"
+
+[system]
+stack = "serverless-2018"
+regions = ["us-east-1", "eu-west-1"]
+
+[plans.paid]
+quota = 100
+window = "day-utc"
+
+[plans.free]
+quota = 1_000
+window = "day-utc"
+
+[[clients]]
+name = "shops"
+identifier = "api-key"
+plan = "paid"
+keys = 3
+executor = "constant-arrival-rate"
+rate = 15
+from = { US = 1, GB = 1 }
+
+[[clients]]
+name = "visitors"
+identifier = "ip"
+plan = "free"
+keys = 20
+executor = "constant-arrival-rate"
+rate = 10
+from = { US = 1, GB = 1 }
+
+[[clients]]
+name = "pages"
+identifier = "referer"
+plan = "free"
+keys = 5
+executor = "constant-arrival-rate"
+rate = 5
+from = "world"
+
+[thresholds]
+"quota.count_error" = ["count==0"]
+"quota.rejected" = ["count>0"]
+"availability" = ["value==100%"]
+
+[live]
+time_compression = 10
+warm_up = "500ms"
+"#;
+
+/// A directory of the test's own, and a port that no other test uses.
+struct Scratch {
+    path: PathBuf,
+    port: u32,
+}
+
+impl Scratch {
+    fn new(name: &str, number: u32) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("live-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("the target directory is writable");
+        fs::write(path.join("short.toml"), SCENARIO).expect("writable");
+        Self { path, port: 20_000 + (std::process::id() * 16 + number) % 12_000 }
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
+        command.args(["run", "short.toml", "--mode", "live", "--set", &format!("live.port={}", self.port)]).args(more);
+        command.current_dir(&self.path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, more: &[&str]) -> Output {
+        self.command(more).output().expect("the command starts")
+    }
+
+    fn result(&self) -> Value {
+        let text = fs::read_to_string(self.path.join("out/short/result.json")).expect("a result was written");
+        serde_json::from_str(&text).expect("results are JSON")
+    }
+
+    /// Whether somebody listens at the first region's address.
+    fn is_taken(&self) -> bool {
+        TcpListener::bind(format!("127.0.71.1:{}", self.port)).is_err()
+    }
+
+    fn wait_until(&self, taken: bool) {
+        for _ in 0..1_500 {
+            if self.is_taken() == taken {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the address is still {}", if taken { "free" } else { "taken" });
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A harness that is ended with the test.
+struct Harness(Child);
+
+impl Drop for Harness {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Other work on the machine may make a run invalid, which is right; then only what does not depend on time is checked.
+fn assert_held(output: &Output, result: &Value) {
+    let held = |condition: &Value| condition["passed"] == true;
+    assert!(result["thresholds"].as_array().expect("an array").iter().all(held), "{}", text(&output.stdout));
+    let code = output.status.code();
+    assert!(code == Some(0) || code == Some(3) && result["live"]["valid"] == false, "{}", text(&output.stdout));
+}
+
+#[test]
+fn three_real_seconds_are_counted_exactly_and_leave_nothing_behind() {
+    let scratch = Scratch::new("short", 0);
+    let output = scratch.run(&[]);
+    assert!(scratch.path.join("out/short/result.json").exists(), "{output:?}");
+    let result = scratch.result();
+    assert_held(&output, &result);
+    assert_eq!((&result["mode"], &result["manifest"]["mode"]), (&Value::from("live"), &Value::from("live")));
+    let admitted = result["quota"]["admitted"].as_u64().expect("a number");
+    assert_eq!(result["quota"]["central_count"].as_u64(), Some(admitted));
+    assert!(result["totals"]["requests"].as_u64().is_some_and(|requests| requests > 700), "{}", result["totals"]);
+    assert_eq!(result["live"]["history"]["unknown"], 0);
+    assert!(result["live"]["service_time"]["count"].as_u64() >= Some(admitted));
+    assert!(!scratch.is_taken(), "no process is left");
+    let logs = fs::read_dir(scratch.path.join("out/short/live/logs")).expect("logs are kept").count();
+    assert_eq!(logs, 5, "one for each process");
+}
+
+#[test]
+fn a_system_that_stands_still_shows_in_the_response_time_of_whoever_waits_for_it() {
+    let scratch = Scratch::new("stall", 1);
+    let pause = r#"
+[[faults]]
+at = "10s"
+lasts = "10s"
+action = "pause"
+node = "edge"
+region = "us-east-1"
+"#;
+    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{pause}")).expect("writable");
+    let output = scratch.run(&["--set", "duration=40s", "--set", "thresholds={}"]);
+    let result = scratch.result();
+    // A second of four, in a region that takes more than a third of all requests.
+    let response = &result["live"]["regions"]["us-east-1"]["response_time"];
+    let us = |key: &str| response[key].as_u64().unwrap_or(0);
+    assert!((900_000..3_000_000).contains(&us("max_us")), "{response} {}", text(&output.stdout));
+    assert!(us("p90_us") > 300_000 && us("p50_us") < 500_000, "{response}");
+    assert!(result["live"]["faults"].as_array().is_some_and(|done| done.len() == 2), "{}", result["live"]["faults"]);
+}
+
+#[test]
+fn a_generator_that_can_not_keep_up_says_so_instead_of_a_pretty_result() {
+    let scratch = Scratch::new("overload", 2);
+    let output = scratch.run(&["--set", "live.max_in_flight=1", "--set", "live.rate_scale=20"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
+    let result = scratch.result();
+    assert_eq!((&result["verdict"], &result["live"]["valid"]), (&Value::from("invalid"), &Value::from(false)));
+    assert!(text(&output.stdout).contains("dropped_iterations"), "{}", text(&output.stdout));
+    assert!(result["totals"]["requests"].as_u64() > Some(0), "numbers are written nevertheless");
+}
+
+#[test]
+fn a_harness_that_is_killed_takes_its_processes_with_it() {
+    let scratch = Scratch::new("killed", 3);
+    let mut harness = Harness(scratch.command(&["--set", "live.time_compression=0.5"]).spawn().expect("starts"));
+    scratch.wait_until(true);
+    harness.0.kill().expect("it runs");
+    scratch.wait_until(false);
+    let output = scratch.run(&[]);
+    assert_held(&output, &scratch.result());
+}
+
+#[test]
+fn what_the_live_mode_can_not_do_is_refused_before_anything_starts() {
+    let scratch = Scratch::new("refused", 4);
+    let fault = "\n[[faults]]\nat = \"1s\"\nlasts = \"2s\"\naction = \"partition\"\nregion = \"eu-west-1\"\n";
+    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{fault}")).expect("writable");
+    let output = scratch.run(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    let line = SCENARIO.matches('\n').count() + 2;
+    let told = format!("error: short.toml:{line}: the live mode can't do partition ");
+    assert!(text(&output.stderr).starts_with(&told), "{}", text(&output.stderr));
+    for (set, told) in [
+        ("pipeline={model=\"fixed-lag\",lag=\"1s\"}", "pipeline.model is \"fixed-lag\""),
+        ("system.aggregation=add-then-checkpoint", "system.aggregation is \"add-then-checkpoint\""),
+        ("duration=49h", "plans.free.window ends within the run"),
+    ] {
+        let output = scratch.run(&["--set", "faults=[]", "--set", set]);
+        assert_eq!(output.status.code(), Some(2), "{set}");
+        assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
+    }
+    assert!(!scratch.path.join("out").exists());
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_error() {
+    let scratch = Scratch::new("taken", 5);
+    let _taken = TcpListener::bind(format!("127.0.71.2:{}", scratch.port)).expect("free");
+    let output = scratch.run(&[]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let (errors, port) = (text(&output.stderr), scratch.port);
+    assert_eq!(
+        errors,
+        format!(
+            "error: 127.0.71.2:{port} is in use, wanted for the edge of eu-west-1: end what listens there, or give \
+             another port with --set live.port=N\n"
+        )
+    );
+}
+
+#[test]
+fn a_target_is_wanted_for_every_region_and_understood() {
+    let scratch = Scratch::new("target", 6);
+    for (target, told) in [
+        ("us-east-1=http://127.0.0.1:1", "no --target for eu-west-1"),
+        ("mars=http://127.0.0.1:1", "\"mars\" is no region of the scenario"),
+        ("us-east-1=https://127.0.0.1:1", "expected an address that begins with http://"),
+        ("us-east-1", "expected REGION=URL"),
+    ] {
+        let output = scratch.run(&["--target", target]);
+        assert_eq!(output.status.code(), Some(2), "{target}");
+        assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
+    }
+}
