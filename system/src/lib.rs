@@ -5,6 +5,7 @@
 pub mod address;
 pub mod api;
 pub mod backend;
+pub mod crash;
 pub mod edge;
 pub mod geo;
 pub mod http;

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Central, Stream},
+    crash,
     store::{Batch, DeadLetter, Error, Lease, Record},
     usage::{Line, NotALine},
 };
@@ -106,6 +107,9 @@ impl Aggregator {
     /// One turn with the lease in hand; says whether there is more to read.
     fn work(&mut self, now: Timestamp, life: &mut Life, counters: &AggregatorCounters) -> Result<bool, Error> {
         let gathered = self.gather(now, &mut life.core)?;
+        if gathered.records > 0 {
+            crash::point("aggregator-after-reading");
+        }
         self.commit(now, life, &gathered, counters)?;
         if now.since(self.tidied_at) >= TIDY_EVERY_US {
             self.tidy(now, &life.core)?;
@@ -165,6 +169,7 @@ impl Aggregator {
                 dead_letters: &gathered.dead_letters,
             };
             let applied = self.central.apply(life.lease, now, &batch)?;
+            crash::point("aggregator-after-checkpoint");
             life.renewed_at = now;
             add(&counters.events, gathered.events);
             add(&counters.counted, applied.grown);

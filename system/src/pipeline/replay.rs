@@ -12,7 +12,10 @@ use std::{
 use georush_core::Timestamp;
 
 use super::{Settings, micros, now};
-use crate::store::{Central, Directory, Error, Lease, Reached, Stream};
+use crate::{
+    crash,
+    store::{Central, Directory, Error, Lease, Reached, Stream},
+};
 
 /// Where to count again from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +81,7 @@ pub fn rebuild(directory: &Directory, settings: Settings) -> Result<Replayed, Er
     let newest = stream.newest();
     let done = newest.and_then(|sequences| {
         central.forget_counts(lease, now(), &Reached { stream: stream.id().to_owned(), sequences })?;
+        crash::point("aggregator-after-forgetting");
         behind(&mut central, &mut stream)
     });
     central.release(lease)?;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, Central, Regional},
+    crash,
     store::Error,
 };
 
@@ -83,8 +84,10 @@ impl Replicator {
                             items => items?,
                         };
                         let cursor = Version { generation: self.generation, number: upto };
+                        crash::point("replicator-after-reading");
                         input = Some(match self.regional.put(&items, cursor) {
                             Ok(written) => {
+                                crash::point("replicator-after-writing");
                                 add(&counters.written, written);
                                 Input::Written
                             }

@@ -15,6 +15,7 @@ use std::{
 
 use super::Log;
 use crate::{
+    crash,
     edge::Edge,
     pipeline::{Feed, Joined, Uplink, now},
     store::Error,
@@ -119,7 +120,9 @@ impl Courier {
         }
         while !self.lines.is_empty() {
             let batch = self.lines.len().min(LINES_A_WRITE);
+            crash::point("edge-before-flush");
             self.uplink.append(&self.lines[..batch])?;
+            crash::point("edge-after-flush");
             self.lines.drain(..batch);
         }
         Ok(())

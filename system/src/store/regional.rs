@@ -13,7 +13,7 @@ use super::{
     file::{Durability, File},
     items,
 };
-use crate::item::Item;
+use crate::{crash, item::Item};
 
 const LAYOUT: &str = "
 CREATE TABLE region (number INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;
@@ -75,6 +75,7 @@ impl Regional {
             Ok(db.query_row("SELECT epoch FROM region", [], |row| row.get::<_, u16>(0))?)
         })?;
         let epoch = central.claim_epoch(region, known)?;
+        crash::point("edge-claiming-an-epoch");
         self.file.set_durability(Durability::Each)?;
         self.file.write("claiming an epoch", |db| {
             db.execute("UPDATE region SET epoch = max(epoch, ?)", [epoch])?;
@@ -119,6 +120,7 @@ impl Regional {
                     db.prepare_cached("DELETE FROM usage WHERE subject = ?")?.execute([&subject])?;
                     items::put_usage(db, &subject, usage, change)?;
                 }
+                crash::point("replicator-between-rows");
             }
             db.execute("UPDATE feed SET change = ?", [change])?;
             db.execute(

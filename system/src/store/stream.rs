@@ -10,6 +10,7 @@ use super::{
     error::Error,
     file::{Durability, File},
 };
+use crate::crash;
 
 /// Shards of the embedded stream. One file takes one writer at a time, so that more shards would not be faster; several of
 /// them keep everything honest that must not rely on order between shards.
@@ -69,6 +70,7 @@ impl Stream {
                 let sequence: u64 = db.prepare_cached(next)?.query_row([shard], |row| row.get(0))?;
                 db.prepare_cached("INSERT INTO records VALUES (?, ?, ?, ?)")?
                     .execute((shard, sequence, now.0, lines))?;
+                crash::point("edge-part-way-through-a-flush");
             }
             Ok(())
         })

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{Central, barrier, newest, set_newest};
 use crate::{
+    crash,
     item::Usage,
     store::{
         error::{Error, Halt},
@@ -171,8 +172,10 @@ impl Central {
                         let subject = batch.subjects[subject.index()].to_string();
                         let row = CountRow { subject, window, counted_at };
                         row.update(db, effects, &mut version, &mut applied)?;
+                        crash::point("aggregator-between-writes");
                     }
                     Effect::Checkpoint { shard, sequence } => {
+                        crash::point("aggregator-before-checkpoint");
                         db.prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)")?.execute((
                             batch.stream,
                             shard,
