@@ -1,7 +1,7 @@
 //! Everything that the files say, written out ahead: from an address to the pieces of its answer without decoding anything.
 //!
-//! IPv4 addresses go through a table of ranges, IPv6 addresses through the files' own search trees; both end at rows whose text is
-//! in one arena. Not here: countries, clocks, and putting the pieces together.
+//! IPv4 addresses go through a table of ranges, IPv6 addresses through the files' own search trees; both end at rows, packed, of
+//! places and of networks. Not here: countries, clocks, and putting the pieces together.
 
 use std::{
     borrow::Cow,
@@ -21,43 +21,62 @@ use super::{
     zones::{ZoneId, Zones},
 };
 
+/// Rows begin at multiples of it.
+const ALIGNMENT: usize = 4;
+
 /// Rows of bytes in one arena, each behind its length; equals are stored once.
 #[derive(Debug)]
 struct Rows {
     arena: Vec<u8>,
+    /// The last place that a row may have.
+    last: u32,
+    left_out: usize,
     known: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
 impl Rows {
     /// An arena that begins with [`NOTHING`].
-    fn new(nothing: &[u8]) -> Self {
+    fn new(nothing: &[u8], last: u32) -> Self {
         let (known, hasher) = (HashTable::new(), DefaultHashBuilder::default());
-        let mut rows = Self { arena: Vec::new(), known, hasher };
+        let mut rows = Self { arena: Vec::new(), last, left_out: 0, known, hasher };
         rows.intern(nothing);
         rows
     }
 
-    /// Where the row stands. One that is too long for the arena is nothing.
+    /// Where the row stands. One for which there is no room is nothing.
     fn intern(&mut self, row: &[u8]) -> u32 {
-        let Ok(at) = u32::try_from(self.arena.len()) else { return NOTHING };
-        if row.len() > usize::from(u16::MAX) {
-            return NOTHING;
-        }
         let of = |at: u32| row_at(&self.arena, at);
         let wanted = self.hasher.hash_one(row);
         if let Some(&known) = self.known.find(wanted, |&at| of(at) == row) {
             return known;
         }
+        let at = u32::try_from(self.arena.len() / ALIGNMENT).ok().filter(|&at| at <= self.last);
+        let Some(at) = at.filter(|_| row.len() <= usize::from(u16::MAX)) else {
+            self.left_out += 1;
+            return NOTHING;
+        };
         self.known.insert_unique(wanted, at, |&at| self.hasher.hash_one(of(at)));
         pack(&mut self.arena, row);
+        self.arena.resize(self.arena.len().next_multiple_of(ALIGNMENT), 0);
         at
+    }
+
+    fn finish(self, what: &str) -> Pages<u8> {
+        if self.left_out > 0 {
+            tracing::warn!(
+                records = self.left_out,
+                what,
+                "records found no room in the index; --small-memory has them all"
+            );
+        }
+        Pages::of(&self.arena)
     }
 }
 
 #[inline]
 fn row_at(arena: &[u8], at: u32) -> &[u8] {
-    take(&mut &arena[at as usize..])
+    take(&mut &arena[at as usize * ALIGNMENT..])
 }
 
 /// A row's number, and the values behind it.
@@ -75,13 +94,26 @@ fn network_row(asn: u32, values: &[u8]) -> Vec<u8> {
 }
 
 /// Where an address's place and network stand, and the length of the prefix of the network's block.
-type Pair = [u32; 3];
+type Pair = (u32, u32, u8);
+
+/// A pair of IPv4 in eight bytes: the length takes the last six bits.
+type Packed = [u32; 2];
+
+const PREFIX_BITS: u32 = 6;
+
+fn packed((place, network, prefix): Pair) -> Packed {
+    [place, network << PREFIX_BITS | u32::from(prefix)]
+}
+
+#[inline]
+fn unpacked([place, network]: Packed) -> Pair {
+    (place, network >> PREFIX_BITS, (network & ((1 << PREFIX_BITS) - 1)) as u8)
+}
 
 /// The whole of it.
 #[derive(Debug)]
 pub(super) struct Index {
-    ranges: Ranges,
-    pairs: Pages<Pair>,
+    ranges: Ranges<Packed>,
     places: Pages<u8>,
     networks: Pages<u8>,
     /// For each file, the place and the network of each record that IPv6 addresses lead to.
@@ -118,8 +150,8 @@ impl Builder<'_> {
 impl Index {
     /// Reads all records of all files; what an earlier file says wins.
     pub(super) fn new(sources: &[Source], countries: &Countries, zones: &mut Zones) -> Result<Self, Error> {
-        let places = Rows::new(&place_row(CountryId::NONE, ZoneId::COUNTRY, &pack_place(None)));
-        let networks = Rows::new(&network_row(0, &pack_network(None)));
+        let places = Rows::new(&place_row(CountryId::NONE, ZoneId::COUNTRY, &pack_place(None)), u32::MAX);
+        let networks = Rows::new(&network_row(0, &pack_network(None)), u32::MAX >> PREFIX_BITS);
         let mut builder = Builder { countries, zones, places, networks };
         let mut place_stretches = Stretches::new(NOTHING).finish();
         let mut network_stretches = Stretches::new((NOTHING, 0_u8)).finish();
@@ -154,25 +186,18 @@ impl Index {
             v6.shrink_to_fit();
             records.push(v6);
         }
-        let mut pairs = Vec::new();
-        let mut numbers: HashMap<Pair, u32> = HashMap::new();
-        let stretches = zip(&place_stretches, &network_stretches, |place, (network, prefix)| {
-            let pair = [place, network, u32::from(prefix)];
-            *numbers.entry(pair).or_insert_with(|| {
-                pairs.push(pair);
-                pairs.len() as u32 - 1
-            })
-        });
+        let stretches =
+            zip(&place_stretches, &network_stretches, |place, (network, prefix)| packed((place, network, prefix)));
         let ranges = Ranges::new(&stretches);
-        let (places, networks) = (Pages::of(&builder.places.arena), Pages::of(&builder.networks.arena));
-        Ok(Self { ranges, pairs: Pages::of(&pairs), places, networks, records })
+        let (places, networks) = (builder.places.finish("places"), builder.networks.finish("networks"));
+        Ok(Self { ranges, places, networks, records })
     }
 
     /// The pieces of an address, and the length of the prefix of its network's block.
     #[inline]
     pub(super) fn find(&self, sources: &[Source], ip: IpAddr) -> (PlacePieces<'_>, NetworkPieces<'_>, u8) {
-        let [place, network, prefix] = match ip {
-            IpAddr::V4(ip) => self.pairs[self.ranges.get(ip.to_bits()) as usize],
+        let (place, network, prefix) = match ip {
+            IpAddr::V4(ip) => unpacked(self.ranges.get(ip.to_bits())),
             IpAddr::V6(ip) => self.pair_v6(sources, ip),
         };
         let ([c0, c1, z0, z1], values) = numbered(row_at(&self.places, place));
@@ -180,20 +205,19 @@ impl Index {
         let place = PlacePieces { country, zone, values: Cow::Borrowed(values), names: None };
         let (asn, values) = numbered(row_at(&self.networks, network));
         let asn = Some(u32::from_le_bytes(asn)).filter(|&asn| asn != 0);
-        // Lengths of prefixes are 128 at most.
-        (place, NetworkPieces { values: Cow::Borrowed(values), asn }, prefix as u8)
+        (place, NetworkPieces { values: Cow::Borrowed(values), asn }, prefix)
     }
 
     fn pair_v6(&self, sources: &[Source], ip: Ipv6Addr) -> Pair {
-        let mut pair = [NOTHING; 3];
+        let mut pair = (NOTHING, NOTHING, 0);
         for (source, records) in sources.iter().zip(&self.records) {
             let Some((offset, prefix)) = source.find(IpAddr::V6(ip)) else { continue };
             let (place, network) = records.get(&offset).copied().unwrap_or_default();
-            if pair[0] == NOTHING {
-                pair[0] = place;
+            if pair.0 == NOTHING {
+                pair.0 = place;
             }
-            if pair[1] == NOTHING {
-                (pair[1], pair[2]) = (network, u32::from(prefix));
+            if pair.1 == NOTHING {
+                (pair.1, pair.2) = (network, prefix);
             }
         }
         pair
@@ -202,6 +226,6 @@ impl Index {
     /// The bytes it takes, beside the files.
     pub(super) fn size(&self) -> usize {
         let records: usize = self.records.iter().map(|map| map.capacity() * size_of::<(u32, u32, u32)>()).sum();
-        self.ranges.size() + size_of_val(&*self.pairs) + self.places.len() + self.networks.len() + records
+        self.ranges.size() + self.places.len() + self.networks.len() + records
     }
 }

@@ -1,7 +1,9 @@
-//! A table of the whole IPv4 space: from an address to a small number, in two cache misses.
+//! A table of the whole IPv4 space: from an address to a value, in two cache misses.
 //!
 //! Every /16 block starts a range of its own, so that ranges need only the lower 16 bits of their first address; most blocks fit
-//! into one or two cache lines. Not here: what the numbers mean.
+//! into one or two cache lines. Not here: what the values mean.
+
+use bytemuck::Pod;
 
 use super::pages::Pages;
 
@@ -77,22 +79,22 @@ pub(super) fn zip<A: Copy, B: Copy, C: PartialEq>(
 
 /// The table.
 #[derive(Debug)]
-pub(super) struct Ranges {
+pub(super) struct Ranges<T> {
     /// Where the ranges of each /16 begin, and the end of the last.
     blocks: Pages<u32>,
     /// Lower half of each range's first address.
     lows: Pages<u16>,
-    values: Pages<u32>,
+    values: Pages<T>,
 }
 
-impl Ranges {
+impl<T: Pod> Ranges<T> {
     /// Builds the table of stretches that cover the whole space.
-    pub(super) fn new(stretches: &[Stretch<u32>]) -> Self {
+    pub(super) fn new(stretches: &[Stretch<T>]) -> Self {
         let mut blocks = Vec::with_capacity(0x1_0001);
         let mut lows = Vec::with_capacity(stretches.len() + 0x1_0000);
         let mut values = Vec::with_capacity(stretches.len() + 0x1_0000);
         let mut at = 0;
-        let mut current = stretches.first().map_or(0, |first| first.value);
+        let mut current = stretches.first().map_or(T::zeroed(), |first| first.value);
         for block in 0..=u32::from(u16::MAX) {
             blocks.push(lows.len() as u32);
             let base = block << 16;
@@ -113,7 +115,7 @@ impl Ranges {
 
     /// The value of an address.
     #[inline]
-    pub(super) fn get(&self, address: u32) -> u32 {
+    pub(super) fn get(&self, address: u32) -> T {
         let block = (address >> 16) as usize;
         let (begin, end) = (self.blocks[block] as usize, self.blocks[block + 1] as usize);
         let low = address as u16;
