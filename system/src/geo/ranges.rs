@@ -3,6 +3,8 @@
 //! Every /16 block starts a range of its own, so that ranges need only the lower 16 bits of their first address; most blocks fit
 //! into one or two cache lines. Not here: what the values mean.
 
+use std::marker::PhantomData;
+
 use bytemuck::Pod;
 
 use super::pages::Pages;
@@ -77,28 +79,29 @@ pub(super) fn zip<A: Copy, B: Copy, C: PartialEq>(
     all
 }
 
-/// The table.
+/// The table. Of each /16 the lower halves of the first addresses stand together and the values right behind them: what a
+/// search ends in is seldom far from where it began.
 #[derive(Debug)]
 pub(super) struct Ranges<T> {
-    /// Where the ranges of each /16 begin, and the end of the last.
-    blocks: Pages<u32>,
-    /// Lower half of each range's first address.
-    lows: Pages<u16>,
-    values: Pages<T>,
+    /// How many ranges there are before each /16, and in all.
+    before: Pages<u32>,
+    table: Pages<u8>,
+    of: PhantomData<T>,
 }
 
 impl<T: Pod> Ranges<T> {
+    /// Bytes of a range.
+    const WIDTH: usize = size_of::<u16>() + size_of::<T>();
+
     /// Builds the table of stretches that cover the whole space.
     pub(super) fn new(stretches: &[Stretch<T>]) -> Self {
-        let mut blocks = Vec::with_capacity(0x1_0001);
-        let mut lows = Vec::with_capacity(stretches.len() + 0x1_0000);
-        let mut values = Vec::with_capacity(stretches.len() + 0x1_0000);
-        let mut at = 0;
+        let mut before = Vec::with_capacity(0x1_0001);
+        let mut table = Vec::with_capacity((stretches.len() + 0x1_0000) * Self::WIDTH);
+        let (mut lows, mut values) = (Vec::new(), Vec::new());
+        let (mut at, mut count) = (0, 0);
         let mut current = stretches.first().map_or(T::zeroed(), |first| first.value);
         for block in 0..=u32::from(u16::MAX) {
-            blocks.push(lows.len() as u32);
-            let base = block << 16;
-            if stretches.get(at).is_none_or(|stretch| stretch.start != base) {
+            if stretches.get(at).is_none_or(|stretch| stretch.start != block << 16) {
                 lows.push(0);
                 values.push(current);
             }
@@ -108,24 +111,31 @@ impl<T: Pod> Ranges<T> {
                 values.push(current);
                 at += 1;
             }
+            before.push(count);
+            count += lows.len() as u32;
+            table.extend_from_slice(bytemuck::cast_slice(&lows));
+            table.extend_from_slice(bytemuck::cast_slice(&values));
+            lows.clear();
+            values.clear();
         }
-        blocks.push(lows.len() as u32);
-        Self { blocks: Pages::of(&blocks), lows: Pages::of(&lows), values: Pages::of(&values) }
+        before.push(count);
+        Self { before: Pages::of(&before), table: Pages::of(&table), of: PhantomData }
     }
 
     /// The value of an address.
     #[inline]
     pub(super) fn get(&self, address: u32) -> T {
         let block = (address >> 16) as usize;
-        let (begin, end) = (self.blocks[block] as usize, self.blocks[block + 1] as usize);
-        let low = address as u16;
-        let after = self.lows[begin..end].partition_point(|&start| start <= low);
-        self.values[begin + after - 1]
+        let (begin, end) = (self.before[block] as usize, self.before[block + 1] as usize);
+        let ranges = &self.table[begin * Self::WIDTH..end * Self::WIDTH];
+        let (lows, values) = ranges.split_at((end - begin) * size_of::<u16>());
+        let after = bytemuck::cast_slice::<u8, u16>(lows).partition_point(|&start| start <= address as u16);
+        bytemuck::pod_read_unaligned(&values[(after - 1) * size_of::<T>()..][..size_of::<T>()])
     }
 
     /// The bytes it takes.
     pub(super) fn size(&self) -> usize {
-        size_of_val(&*self.blocks) + size_of_val(&*self.lows) + size_of_val(&*self.values)
+        size_of_val(&*self.before) + self.table.len()
     }
 }
 
