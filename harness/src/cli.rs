@@ -4,12 +4,15 @@
 
 mod check;
 mod data;
+mod dead_letters;
 mod interrupt;
 mod keys;
+mod listing;
 mod live;
 mod roles;
 mod run;
 mod serve;
+mod usage;
 mod verify;
 
 use std::{
@@ -98,6 +101,12 @@ enum Command {
     /// Make, list, show and revoke API keys; servers may run meanwhile.
     #[command(after_long_help = keys::EXAMPLES)]
     Keys(keys::KeysArgs),
+    /// What was counted: by subject, plan, window and region.
+    #[command(after_long_help = usage::EXAMPLES)]
+    Usage(usage::UsageArgs),
+    /// Lines that were no usage: list, replay, discard.
+    #[command(after_long_help = dead_letters::EXAMPLES)]
+    DeadLetters(dead_letters::DeadLettersArgs),
     /// Build, fetch and check data sets of addresses.
     #[command(after_long_help = data::EXAMPLES)]
     Data(data::DataArgs),
@@ -192,6 +201,8 @@ pub(crate) fn main() -> ExitCode {
             Command::Edge(args) => serve::edge(args),
             Command::Aggregator(args) => roles::aggregator(args),
             Command::Replicator(args) => roles::replicator(args),
+            Command::Usage(args) => usage::usage(args),
+            Command::DeadLetters(args) => dead_letters::dead_letters(args),
             Command::Data(args) => data::data(args),
         },
         Err(error) => asked_for_help_or_wrong(&error),

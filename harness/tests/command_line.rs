@@ -85,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 38] = [
+    let pages: [(&str, &[&str]); 42] = [
         ("georush-h", &["-h"]),
         ("georush", &["--help"]),
         ("run-h", &["run", "-h"]),
@@ -104,6 +104,10 @@ fn help_is_what_was_committed() {
         ("aggregator", &["aggregator", "--help"]),
         ("replicator-h", &["replicator", "-h"]),
         ("replicator", &["replicator", "--help"]),
+        ("usage", &["usage", "--help"]),
+        ("usage-top", &["usage", "top", "--help"]),
+        ("dead-letters", &["dead-letters", "--help"]),
+        ("dead-letters-replay", &["dead-letters", "replay", "--help"]),
         ("data-h", &["data", "-h"]),
         ("data", &["data", "--help"]),
         ("data-build-h", &["data", "build", "-h"]),

@@ -344,6 +344,57 @@ fn roles_end_when_told_and_say_how_far_behind_they_are() {
     assert!(fs::exists(cluster.path.join("state/central.db")).expect("readable"));
 }
 
+#[test]
+fn usage_is_told_by_subject_plan_region_and_window_and_dead_letters_are_worked_off() {
+    let mut cluster = Cluster::new("usage");
+    let key = cluster.key.clone();
+    let (_aggregator, _replicator) = (cluster.aggregator(None), cluster.replicator(&REGIONS, None));
+    let (mut first, mut second) = (cluster.edge(REGIONS[0], None), cluster.edge(REGIONS[1], None));
+    let served = first.serve(&key, 7) + second.serve(&key, 5);
+    cluster.settles(&REGIONS, served, "usage");
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let (worked, told) = cluster.run(&[arguments, &["--format", "json"]].concat());
+        assert!(worked, "{told}");
+        serde_json::from_str(&told).expect(&told)
+    };
+    let plans = ["--plans", "plans.toml"];
+    let top = json(&[&["usage", "top"], &plans[..]].concat());
+    assert_eq!((&top[0]["used"], &top[0]["plan"], &top[0]["quota"]), (&12.into(), &"p".into(), &100_000_000.into()));
+    let plan = json(&[&["usage", "by-plan"], &plans[..]].concat());
+    assert_eq!((&plan[0]["subjects"], &plan[0]["used"]), (&1.into(), &12.into()));
+    let of_key = json(&[&["usage", "key", &key], &plans[..]].concat());
+    assert_eq!(
+        (&of_key[0]["region"], &of_key[0]["used"], &of_key[1]["used"]),
+        (&REGIONS[0].into(), &7.into(), &5.into())
+    );
+    let (worked, csv) = cluster.run(&["usage", "export", "--format", "csv", "--plans", "plans.toml"]);
+    assert!(worked && csv.starts_with("subject,plan,window_start,window_end,region,used,newest_event\nkey:"), "{csv}");
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(!cluster.run(&["usage", "key", "nobody's"]).0);
+
+    cluster
+        .directory()
+        .stream()
+        .expect("opens")
+        .append(now(), &[(0, b"nonsense, \"quoted\"\n".to_vec())])
+        .expect("written");
+    eventually("a dead letter", || {
+        json(&["dead-letters", "list"]).as_array().is_some_and(|letters| letters.len() == 1)
+    });
+    let id = json(&["dead-letters", "list"])[0]["id"].as_str().expect("an id").to_owned();
+    let (worked, told) = cluster.run(&["dead-letters", "replay", "--all"]);
+    assert!(!worked && told.contains("0 replayed, 1 refused") && told.contains("repair it with --text"), "{told}");
+    let repaired = format!(
+        r#"{{"v":1,"at":{},"subject":"ip:192.0.2.7","window":1,"region":0,"epoch":9,"lane":0,"sequence":1,"cumulative":3,"cost":3}}"#,
+        now().0
+    );
+    let (worked, told) = cluster.run(&["dead-letters", "replay", &id, "--text", &repaired]);
+    assert!(worked, "{told}");
+    assert_eq!(json(&["dead-letters", "list"]), serde_json::json!([]));
+    eventually("its count", || cluster.run(&["usage", "export", "--format", "csv"]).1.contains("ip:192.0.2.7,"));
+    assert!(!cluster.run(&["dead-letters", "discard", &id]).0, "it is settled");
+}
+
 fn read(address: &str, path: &str) -> String {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).expect("it listens");

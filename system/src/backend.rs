@@ -102,6 +102,22 @@ pub trait Central: Debug + Send {
     /// [`Error::HeldBack`] if nothing may be published now, or the feed can't be read.
     fn changed(&mut self, after: u64, changes_max: u64) -> Result<Vec<Item>, Error>;
 
+    /// Items in the order of their subjects' text, after `after`, `most` at most. None from a backend that compares its tables itself.
+    ///
+    /// # Errors
+    /// [`Error::HeldBack`] if the table is being made whole, or it can't be read.
+    fn items_after(&mut self, _after: &str, _most: u32) -> Result<Vec<Item>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Gives what is known of a subject new versions, so that every region gets it once more.
+    ///
+    /// # Errors
+    /// If the table can't be written.
+    fn publish_again(&mut self, _subject: &Identifier) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Takes the lease for `lasts_us` microseconds unless somebody holds it.
     ///
     /// # Errors
@@ -153,6 +169,23 @@ pub trait Regional: Debug + Send {
     /// # Errors
     /// If the table can't be written. The cursor was not moved.
     fn put(&mut self, items: &[Item], cursor: Version) -> Result<u64, Error>;
+
+    /// Items in the order of their subjects' text, after `after` and up to `upto`, to the end if there is none. None from a backend
+    /// that compares its tables itself.
+    ///
+    /// # Errors
+    /// If the table can't be read.
+    fn items_between(&mut self, _after: &str, _upto: Option<&str>) -> Result<Vec<Item>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Forgets an item, which is not what the central table ever held, if it is still as it was `seen`.
+    ///
+    /// # Errors
+    /// If the table can't be written.
+    fn remove(&mut self, _seen: &Item) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Items changed here after local change number `after`, `changes_max` changes at most, and the number that they cover.
     ///

@@ -4,12 +4,15 @@
 //! the process. Not here: decisions, which are the core's, and tables and streams, which are the backend's.
 
 mod aggregator;
+mod comparison;
+mod dead_letters;
 mod joined;
 mod replay;
 mod replicator;
 mod worker;
 
 pub use aggregator::Aggregator;
+pub use dead_letters::resend;
 pub use joined::{Feed, Joined, Uplink, join};
 pub use replay::{From, Replayed, rebuild, replay};
 pub use replicator::Replicator;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub lease: Duration,
     /// How long counted records stay in the stream: a central table restored from a backup of that age is made whole.
     pub stream_kept: Duration,
+    /// Time between two comparisons of a region's whole table with the central one.
+    pub compare_every: Duration,
     /// How long a subject's counts stay after its last event; two of the longest windows at least.
     pub counts_kept: Duration,
 }
@@ -51,6 +56,7 @@ impl Default for Settings {
             backoff_max: Duration::from_secs(5),
             lease: Duration::from_secs(3),
             stream_kept: Duration::from_secs(3_600),
+            compare_every: Duration::from_secs(600),
             counts_kept: Duration::from_secs(63 * 86_400),
         }
     }

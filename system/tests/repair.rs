@@ -1,17 +1,23 @@
-//! Ways back: counting again, counting anew, a restored central table.
+//! Ways back: counting again, counting anew, a restored central table, damaged regions, dead letters.
 //!
 //! Not here: crashes, which need none of these.
 
 #[path = "support/pipeline.rs"]
 mod support;
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use georush_system::{
-    pipeline::{From, Pipeline, Replicator, ReplicatorCounters, Settings, now, rebuild, replay},
+    core::{Status, Version},
+    item::Account,
+    pipeline::{From, Pipeline, Replicator, ReplicatorCounters, Settings, now, rebuild, replay, resend},
     store::Error,
+    usage::Line,
 };
-use support::{Admitting, Chance, State, aggregate, backup, eventually, quick, replicate, restore};
+use support::{Admitting, Chance, State, aggregate, backup, eventually, identifier, quick, replicate, restore};
 
 /// Every row of the central table without its version, and every region's gaps.
 fn table(state: &State) -> Vec<(String, u32, Vec<u8>, u64)> {
@@ -117,4 +123,119 @@ fn a_restored_central_table_publishes_nothing_before_it_has_caught_up() {
     replicator.turn(now(), &counters).expect("read");
     assert!(!counters.held_back.load(Ordering::Relaxed));
     assert_eq!((state.central(1), state.regional("eu-west-1", 1)), (shown + 5, shown + 5));
+}
+
+fn by_hand(state: &State, region: &str, sql: &str) {
+    let connection = rusqlite::Connection::open(state.0.join(format!("{region}.db"))).expect("opens");
+    connection.busy_timeout(Duration::from_secs(20)).expect("a time");
+    assert!(connection.execute(sql, []).expect(sql) > 0, "{sql}");
+}
+
+#[test]
+fn what_was_lost_or_altered_in_a_region_is_repaired() {
+    let (state, _edges) = counted("altered");
+    for region in ["us-east-1", "ap-southeast-2"] {
+        replicate(&state, region);
+    }
+    let account = Account {
+        plan: "free".into(),
+        created: now(),
+        status: Status::Active,
+        whitelist: None,
+        label: "".into(),
+        version: Version::default(),
+    };
+    state.directory().central().expect("opens").sign_up(&identifier(0), &account).expect("new");
+    replicate(&state, "eu-west-1");
+    let mut wrong = 0;
+    for sql in [
+        "DELETE FROM usage WHERE subject = (SELECT min(subject) FROM usage)",
+        "UPDATE usage SET components = x'000001000100000000000000' WHERE subject = (SELECT max(subject) FROM usage)",
+        "UPDATE usage SET number = 1000000, components = x'' WHERE subject = (SELECT subject FROM usage LIMIT 1 OFFSET 3)",
+        "UPDATE accounts SET revoked = 1",
+        "INSERT INTO accounts SELECT 'key:' || printf('%064d', 7), plan, created, 0, NULL, 'invented', generation, number, 9999999 \
+         FROM accounts LIMIT 1",
+    ] {
+        by_hand(&state, "eu-west-1", sql);
+        wrong += 1;
+    }
+    let (settings, counters) = (quick(), ReplicatorCounters::default());
+    let mut replicator = Replicator::open(&state.directory(), "eu-west-1", settings).expect("opens");
+    for _ in 0..5 {
+        replicator.turn(now(), &counters).expect("read");
+    }
+    assert_eq!(counters.repaired.load(Ordering::Relaxed), wrong);
+    let directory = state.directory();
+    let (mut central, mut regional) =
+        (directory.central().expect("opens"), directory.regional("eu-west-1").expect("opens"));
+    let (ours, theirs) = (central.items_after("", 99).expect("read"), regional.items_between("", None).expect("read"));
+    assert!(ours.len() >= 9);
+    assert_eq!(ours, theirs);
+    // Nothing is left to repair, in any region.
+    for region in ["eu-west-1", "us-east-1"] {
+        replicate(&state, region);
+        let (counters, settings) = (ReplicatorCounters::default(), quick());
+        let mut replicator = Replicator::open(&state.directory(), region, settings).expect("opens");
+        for _ in 0..3 {
+            replicator.turn(now(), &counters).expect("read");
+        }
+        assert_eq!(counters.repaired.load(Ordering::Relaxed), 0, "{region}");
+    }
+}
+
+#[test]
+fn a_region_that_refuses_writes_holds_up_no_other() {
+    let (state, mut edges) = counted("refusing");
+    let regions = ["eu-west-1", "us-east-1", "ap-southeast-2"];
+    let pipeline = Pipeline::start(&state.backend(), &regions, quick()).expect("starts");
+    let everywhere = |regions: &[&str]| regions.iter().all(|region| state.regional(region, 1) == state.central(1));
+    eventually("all regions", || everywhere(&regions));
+    let locked = rusqlite::Connection::open(state.0.join("us-east-1.db")).expect("opens");
+    locked.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+    let begun = Instant::now();
+    let before = state.central(1);
+    edges[0].admit_all(&[1; 10]);
+    eventually("the others", || state.central(1) == before + 10 && everywhere(&["eu-west-1", "ap-southeast-2"]));
+    assert!(begun.elapsed() < Duration::from_secs(4), "the lock is waited for longer than this");
+    assert_eq!(state.regional("us-east-1", 1), before);
+    let refusals = || {
+        let one = pipeline.replicators().iter().find(|(region, _)| region == "us-east-1");
+        one.map_or(0, |(_, counters)| counters.refusals.load(Ordering::Relaxed))
+    };
+    eventually("a refusal", || refusals() > 0);
+    locked.execute_batch("ROLLBACK").expect("ours");
+    eventually("the one that refused", || everywhere(&regions));
+    pipeline.stop();
+}
+
+#[test]
+fn a_dead_letter_that_can_be_accepted_counts_once_and_does_not_come_back() {
+    let state = State::new("letters");
+    let mut edge = Admitting::join(&state, "eu-west-1", now());
+    edge.admit_all(&[1, 1]);
+    let (early, mut bytes) = (edge.admit(1, 0), b"nonsense\n".to_vec());
+    // A region that is registered only later.
+    let elsewhere = Line { region: 1, sequence: 1, cumulative: 5, ..early };
+    elsewhere.write(&mut bytes);
+    state.directory().stream().expect("opens").append(now(), &[(0, bytes)]).expect("written");
+    aggregate(&state, now());
+    assert_eq!(state.central(1), 2);
+    let letters = || state.directory().central().expect("opens").dead_letters(9).expect("read").0;
+    let waiting = letters();
+    assert_eq!(waiting.len(), 2);
+    let (known, nonsense) = (&waiting[0], &waiting[1]);
+    let refused = resend(&state.directory(), known, None).expect("read").expect_err("nobody knows region 1");
+    assert!(refused.to_string().starts_with("field `region` is 1"), "{refused}");
+
+    let _later = Admitting::join(&state, "us-east-1", now());
+    // As if the first had died between the stream and the mark.
+    for _ in 0..2 {
+        assert_eq!(resend(&state.directory(), known, None).expect("written"), Ok(()));
+    }
+    aggregate(&state, now());
+    assert_eq!((state.central(1), letters().len()), (7, 1));
+    state.directory().central().expect("opens").settle(nonsense, "discarded").expect("written");
+    replay(&state.directory(), Settings::default(), From::TrimHorizon).expect("nobody works");
+    aggregate(&state, now());
+    assert_eq!((state.central(1), letters()), (7, vec![]));
 }

@@ -2,7 +2,7 @@
 //!
 //! Not here: how keys reach the regions; every action writes the central table, and the replicators do the rest.
 
-mod view;
+pub(super) mod view;
 
 use std::{env, path::PathBuf};
 
@@ -123,27 +123,27 @@ struct CreateArgs {
 }
 
 #[derive(Debug, Args)]
-struct State {
+pub(super) struct State {
     /// State directory [default: GEORUSH_STATE, or state].
     #[arg(id = "state", long = "state", value_name = "DIR")]
     path: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-struct PlansFile {
+pub(super) struct PlansFile {
     /// Plans file [default: built in].
     #[arg(id = "plans", long = "plans", value_name = "FILE")]
     path: Option<PathBuf>,
 }
 
 impl PlansFile {
-    fn load(&self) -> Result<Plans, Stop> {
+    pub(super) fn load(&self) -> Result<Plans, Stop> {
         self.path.as_deref().map_or_else(|| Ok(Plans::default()), Plans::load).map_err(Stop::could_not_run)
     }
 }
 
 impl State {
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         let named = || env::var_os(STATE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         self.path.clone().or_else(named).unwrap_or_else(|| STATE.into())
     }
@@ -235,7 +235,7 @@ fn revoke(key: &str, state: &State) -> Result<(), Stop> {
 }
 
 /// The one item that `text` names, as its key or as the beginning of its digest.
-fn find(central: &mut dyn Central, text: &str) -> Result<Item, Stop> {
+pub(super) fn find(central: &mut dyn Central, text: &str) -> Result<Item, Stop> {
     let item = central.item(&key::identifier(text)).map_err(Stop::could_not_run)?;
     if item.account.is_some() {
         return Ok(item);

@@ -268,7 +268,8 @@ fn read(text: &str) -> Vec<Read<'_>> {
     lines.map(|(text, number)| Read { number, text, line: text.parse() }).collect()
 }
 
-fn check(now: Timestamp, line: Line, regions: &BTreeSet<u16>) -> Result<Line, NotALine> {
+/// Whether a line can be counted: its region is known, its time not far ahead.
+pub(super) fn check(now: Timestamp, line: Line, regions: &BTreeSet<u16>) -> Result<Line, NotALine> {
     if !regions.contains(&line.region) {
         return Err(NotALine(format!("field `region` is {}, expected the number of a region", line.region)));
     }

@@ -10,7 +10,9 @@ use georush_core::{
 };
 
 use super::{
-    Settings, micros,
+    Settings,
+    comparison::Comparison,
+    micros,
     worker::{ReplicatorCounters, add, set},
 };
 use crate::{
@@ -36,6 +38,7 @@ pub struct Replicator {
     core: Core,
     outbox: Vec<Effect>,
     tidied_at: Timestamp,
+    comparison: Comparison,
 }
 
 impl Replicator {
@@ -47,7 +50,8 @@ impl Replicator {
         let (mut central, mut regional) = backend.replication(region)?;
         let (generation, core) = begin(&mut *regional, &mut *central, settings)?;
         let (region, outbox, tidied_at) = (region.to_owned(), Vec::new(), Timestamp::default());
-        Ok(Self { region, central, regional, settings, generation, core, outbox, tidied_at })
+        let comparison = Comparison::default();
+        Ok(Self { region, central, regional, settings, generation, core, outbox, tidied_at, comparison })
     }
 
     /// Carries what is new to the region. Returns how long to wait.
@@ -101,8 +105,16 @@ impl Replicator {
                 }
             }
         }
+        let lag = newest.number.saturating_sub(self.core.cursor());
+        set(&counters.lag, lag);
+        if lag == 0 {
+            let (central, regional) = (&mut *self.central, &mut *self.regional);
+            match self.comparison.step(now, &self.region, central, regional, self.settings) {
+                Err(Error::HeldBack) => held_back = true,
+                repaired => add(&counters.repaired, repaired?),
+            }
+        }
         counters.held_back.store(held_back, Ordering::Relaxed);
-        set(&counters.lag, newest.number.saturating_sub(self.core.cursor()));
         Ok(Duration::from_micros(wait_us))
     }
 }

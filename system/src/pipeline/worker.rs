@@ -43,6 +43,8 @@ pub struct ReplicatorCounters {
     pub lag: AtomicU64,
     /// The central table is being made whole; nothing is published.
     pub held_back: AtomicBool,
+    /// Items that were not what the central table had, and were published again or removed.
+    pub repaired: AtomicU64,
     /// Writes that the region refused.
     pub refusals: AtomicU64,
     /// Turns that failed otherwise.

@@ -93,6 +93,7 @@ fn of_replicators(replicators: &[(String, Arc<ReplicatorCounters>)]) -> Vec<Read
         each("replicator_written", "Groups put into the region's table.", true, |c| read(&c.written) as f64),
         each("replicator_lag_changes", "Central changes not in the region yet.", false, |c| read(&c.lag) as f64),
         each("replicator_held_back", "Whether nothing is published for now.", false, |c| flag(&c.held_back)),
+        each("replicator_repaired", "Items that differed from the central ones.", true, |c| read(&c.repaired) as f64),
         each("replicator_refusals", "Writes that the region refused.", true, |c| read(&c.refusals) as f64),
         each("replicator_failures", "Turns that failed otherwise.", true, |c| read(&c.failures) as f64),
     ]

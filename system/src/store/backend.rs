@@ -71,6 +71,14 @@ impl backend::Central for Central {
         self.changed(after, changes_max)
     }
 
+    fn items_after(&mut self, after: &str, most: u32) -> Result<Vec<Item>, Error> {
+        self.items_after(after, most)
+    }
+
+    fn publish_again(&mut self, subject: &Identifier) -> Result<(), Error> {
+        self.publish_again(subject)
+    }
+
     fn acquire(&mut self, now: Timestamp, lasts_us: u64) -> Result<Option<Lease>, Error> {
         self.acquire(now, lasts_us)
     }
@@ -103,6 +111,14 @@ impl backend::Regional for Regional {
 
     fn put(&mut self, items: &[Item], cursor: Version) -> Result<u64, Error> {
         self.put(items, cursor)
+    }
+
+    fn items_between(&mut self, after: &str, upto: Option<&str>) -> Result<Vec<Item>, Error> {
+        self.items_between(after, upto)
+    }
+
+    fn remove(&mut self, seen: &Item) -> Result<(), Error> {
+        self.remove(seen)
     }
 
     fn changed_since(&mut self, after: u64, changes_max: u64) -> Result<(Vec<Item>, u64), Error> {

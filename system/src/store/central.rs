@@ -19,7 +19,7 @@ use super::{
     file::{Durability, File},
     items,
 };
-use crate::item::{Account, Item};
+use crate::item::{Account, Item, Usage};
 
 const LAYOUT: &str = "
 CREATE TABLE versions (generation INTEGER NOT NULL, number INTEGER NOT NULL) STRICT;
@@ -242,6 +242,48 @@ impl Central {
             known.iter().try_for_each(|known| barrier::raise(db, known))?;
             Ok(true)
         })
+    }
+
+    /// Items in the order of their subjects' text, after `after`, `most` at most.
+    ///
+    /// # Errors
+    /// [`Error::HeldBack`] if the table is being made whole, or SQLite fails.
+    pub fn items_after(&mut self, after: &str, most: u32) -> Result<Vec<Item>, Error> {
+        self.0.read("comparing tables", |db| {
+            if barrier::holds_back(db)? {
+                return Err(Error::HeldBack.into());
+            }
+            Ok(items::between(db, after, None, most)?)
+        })
+    }
+
+    /// Gives what is known of a subject new versions, so that every region gets it once more.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn publish_again(&mut self, subject: &Identifier) -> Result<(), Error> {
+        let text = subject.to_string();
+        self.0.write("publishing an item again", |db| {
+            let Item { account, usage, .. } = items::item(db, &text)?;
+            if let Some(account) = account {
+                put(db, &text, &account)?;
+            }
+            if let Some(usage) = usage {
+                let mut version = newest(db)?;
+                version.number += 1;
+                items::put_usage(db, &text, &Usage { version, ..usage }, version.number)?;
+                set_newest(db, version)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Every usage group that is kept, with the account of its subject, in the order of subjects and windows.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn all_usage(&mut self) -> Result<Vec<(Identifier, Option<Account>, Usage)>, Error> {
+        self.0.read("reading all usage", |db| Ok(items::all_usage(db)?))
     }
 
     /// Forgets up to `most` usage groups without an event since `before`; says how many it found.

@@ -128,6 +128,31 @@ pub(super) fn item(db: &Connection, subject: &str) -> rusqlite::Result<Item> {
     Ok(Item { subject: identifier, account: account(db, subject)?, usage: usage(db, subject)? })
 }
 
+/// Every usage group with the account of its subject.
+pub(super) fn all_usage(db: &Connection) -> rusqlite::Result<Vec<(Identifier, Option<Account>, Usage)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT window, components, counted_at, generation, number, subject FROM usage ORDER BY subject, window",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(5)?, usage_of(row)?)))?;
+    rows.map(|row| {
+        let (subject, usage) = row?;
+        let identifier =
+            Identifier::from_str(&subject).map_err(|_| unreadable(5, format!("{subject:?} is no identifier")))?;
+        Ok((identifier, account(db, &subject)?, usage))
+    })
+    .collect()
+}
+
+/// Items in the order of their subjects' text, after `after` and up to `upto`, `most` at most.
+pub(super) fn between(db: &Connection, after: &str, upto: Option<&str>, most: u32) -> rusqlite::Result<Vec<Item>> {
+    let mut statement = db.prepare_cached(
+        "SELECT subject FROM accounts WHERE subject > ?1 AND (?2 IS NULL OR subject <= ?2) \
+         UNION SELECT subject FROM usage WHERE subject > ?1 AND (?2 IS NULL OR subject <= ?2) ORDER BY subject LIMIT ?3",
+    )?;
+    let subjects = statement.query_map((after, upto, most), |row| row.get::<_, String>(0))?;
+    subjects.map(|subject| item(db, &subject?)).collect()
+}
+
 /// Up to `most` usage groups without an event since `before`, by subject and window.
 pub(super) fn idle(db: &Connection, before: Timestamp, most: u32) -> rusqlite::Result<Vec<(String, u32)>> {
     db.prepare_cached("SELECT subject, window FROM usage WHERE counted_at < ? LIMIT ?")?

@@ -147,6 +147,29 @@ impl Regional {
         self.file.read("reading an item", |db| Ok(items::item(db, &subject.to_string())?))
     }
 
+    /// Items in the order of their subjects' text, after `after` and up to `upto`, to the end if there is none.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn items_between(&mut self, after: &str, upto: Option<&str>) -> Result<Vec<Item>, Error> {
+        self.file.read("comparing tables", |db| Ok(items::between(db, after, upto, u32::MAX)?))
+    }
+
+    /// Forgets an item, which is not what the central table ever held, if it is still as it was `seen`.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn remove(&mut self, seen: &Item) -> Result<(), Error> {
+        let subject = seen.subject.to_string();
+        self.file.write("removing an item", |db| {
+            if items::item(db, &subject)? == *seen {
+                db.execute("DELETE FROM accounts WHERE subject = ?", [&subject])?;
+                db.execute("DELETE FROM usage WHERE subject = ?", [&subject])?;
+            }
+            Ok(())
+        })
+    }
+
     /// Forgets up to `most` usage groups without an event since `before`; says how many it found.
     ///
     /// # Errors

@@ -168,7 +168,8 @@ fn version(version: Version) -> String {
     format!("{}.{}", version.generation, version.number)
 }
 
-fn instant(at: Timestamp) -> String {
+/// A time as people and programs read it.
+pub(in crate::cli) fn instant(at: Timestamp) -> String {
     let ((year, month, day), second) = (at.date(), at.0 / 1_000_000 % 86_400);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

@@ -192,21 +192,33 @@ impl Central {
         })
     }
 
-    /// The newest dead letters, `most` at most, and how many are kept.
+    /// The newest dead letters that wait, `most` at most, and how many do.
     ///
     /// # Errors
     /// If SQLite fails.
     pub fn dead_letters(&mut self, most: u32) -> Result<(Vec<DeadLetter>, u64), Error> {
         self.0.read("reading dead letters", |db| {
-            let count = db.query_row("SELECT count(*) FROM dead_letters", [], |row| row.get(0))?;
+            let count = db.query_row("SELECT count(*) FROM dead_letters WHERE settled IS NULL", [], |row| row.get(0))?;
             let mut statement = db.prepare_cached(
-                "SELECT shard, sequence, line, text, reason FROM dead_letters ORDER BY rowid DESC LIMIT ?",
+                "SELECT shard, sequence, line, text, reason FROM dead_letters WHERE settled IS NULL ORDER BY rowid DESC LIMIT ?",
             )?;
             let letters = statement.query_map([most], |row| {
                 let (shard, sequence, line) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 Ok(DeadLetter { shard, sequence, line, text: row.get(3)?, reason: row.get(4)? })
             })?;
             Ok((letters.collect::<Result<_, _>>()?, count))
+        })
+    }
+
+    /// Marks a dead letter as settled, `how` in one word; it is not listed any more, and not put aside again if it is read again.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn settle(&mut self, letter: &DeadLetter, how: &str) -> Result<(), Error> {
+        self.0.write("settling a dead letter", |db| {
+            let mark = "UPDATE dead_letters SET settled = ? WHERE shard = ? AND sequence = ? AND line = ? AND text = ?";
+            db.execute(mark, (how, letter.shard, letter.sequence, letter.line, &letter.text))?;
+            Ok(())
         })
     }
 }

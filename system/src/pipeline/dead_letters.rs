@@ -1,0 +1,34 @@
+//! Dead letters on their way back: a line that can be accepted now goes through the stream once more.
+//!
+//! Lines are cumulative, so that one that goes twice, because this died between the stream and the mark, counts once. Not here: why
+//! lines are put aside; that is the aggregator's.
+
+use std::collections::BTreeSet;
+
+use super::{aggregator::check, now};
+use crate::{
+    crash,
+    store::{DeadLetter, Directory, Error, SHARDS},
+    usage::NotALine,
+};
+
+/// Sends a dead letter through the stream again, as it is or as the repaired `text`, and marks it as settled. `Ok(Err(_))` says
+/// why it still can't be accepted; it is left as it was then.
+///
+/// # Errors
+/// If a file fails.
+pub fn resend(directory: &Directory, letter: &DeadLetter, text: Option<&str>) -> Result<Result<(), NotALine>, Error> {
+    let mut central = directory.central()?;
+    let regions: BTreeSet<u16> = central.regions()?.into_iter().map(|(number, _)| number).collect();
+    let line = text.unwrap_or(&letter.text).trim_end().parse().and_then(|line| check(now(), line, &regions));
+    let line = match line {
+        Ok(line) => line,
+        Err(why) => return Ok(Err(why)),
+    };
+    let mut bytes = Vec::new();
+    line.write(&mut bytes);
+    directory.stream()?.append(now(), &[(line.region.wrapping_add(line.lane) % SHARDS, bytes)])?;
+    crash::point("dead-letters-after-sending");
+    central.settle(letter, "replayed")?;
+    Ok(Ok(()))
+}
