@@ -12,6 +12,7 @@ mod live;
 mod roles;
 mod run;
 mod serve;
+mod twin;
 mod usage;
 mod verify;
 
@@ -84,6 +85,9 @@ enum Command {
     /// Run a scenario twice and compare every decision.
     #[command(after_long_help = VERIFY_EXAMPLES)]
     VerifyDeterminism(VerifyArgs),
+    /// Run a scenario live and simulated, and compare the two modes.
+    #[command(after_long_help = twin::EXAMPLES)]
+    Twin(twin::TwinArgs),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
     /// Serve the geolocation API for one or more regions, and count usage.
@@ -194,6 +198,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(cli) => match &cli.command {
             Command::Run(args) => run::run(args),
             Command::Check(args) => check::check(args),
+            Command::Twin(args) => twin::twin(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
             Command::Keys(args) => keys::keys(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),

@@ -13,4 +13,5 @@ pub mod outcome;
 pub mod report;
 pub mod scenario;
 pub mod simulate;
+pub mod twin;
 pub mod workload;

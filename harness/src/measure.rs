@@ -39,6 +39,9 @@ impl Component {
     pub const ALL: [Self; 8] =
         [Self::Dns, Self::Network, Self::Tls, Self::Gateway, Self::ColdStart, Self::Queue, Self::Table, Self::Handler];
 
+    /// Those behind the region's door.
+    pub const SERVICE: [Self; 5] = [Self::Gateway, Self::ColdStart, Self::Queue, Self::Table, Self::Handler];
+
     /// Its name in results.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -160,6 +160,9 @@ pub struct System {
     pub table: Table,
     /// From log line to regional row.
     pub pipeline: Pipeline,
+    /// Service times that were measured, as (quantile, microseconds), instead of the models of gateway, function and table. No
+    /// scenario file says this; a calibration does.
+    pub service: Option<Vec<(f64, f64)>>,
 }
 
 /// DNS answers.

@@ -30,7 +30,7 @@ use georush_core::{SubjectId, Timestamp, WindowId};
 pub use trace::{BLOCK, subject_name};
 
 use crate::{
-    measure::{Measure, series::Point},
+    measure::{Component, Measure, series::Point},
     oracle::{closing::End, ledger::Ledger},
     outcome::Outcome,
     scenario::{Cause, Scenario, Tags},
@@ -97,6 +97,8 @@ pub struct Told {
     pub view: u64,
     /// How long it took, microseconds.
     pub latency_us: u64,
+    /// Of that, behind the region's door.
+    pub service_us: u64,
 }
 
 /// Requests between two calls of [`Observer::progress`].
@@ -347,5 +349,6 @@ fn told(clients: usize, arrival: Arrival, served: &Served) -> Told {
         cause: served.sample.cause,
         view: served.view,
         latency_us: served.parts.iter().map(|&part| u64::from(part)).sum(),
+        service_us: Component::SERVICE.map(|component| u64::from(served.parts[component as usize])).iter().sum(),
     }
 }

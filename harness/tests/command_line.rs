@@ -85,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 42] = [
+    let pages: [(&str, &[&str]); 44] = [
         ("georush-h", &["-h"]),
         ("georush", &["--help"]),
         ("run-h", &["run", "-h"]),
@@ -94,6 +94,8 @@ fn help_is_what_was_committed() {
         ("check", &["check", "--help"]),
         ("verify-determinism-h", &["verify-determinism", "-h"]),
         ("verify-determinism", &["verify-determinism", "--help"]),
+        ("twin-h", &["twin", "-h"]),
+        ("twin", &["twin", "--help"]),
         ("schema-h", &["schema", "-h"]),
         ("schema", &["schema", "--help"]),
         ("serve-h", &["serve", "-h"]),

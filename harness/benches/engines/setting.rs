@@ -123,6 +123,7 @@ fn system() -> System {
         gateway: Gateway { rate: 1, burst: 1 },
         function: Function { runtime: "python3.6".to_owned(), memory_mb: 128, concurrency: 1, handler_cpu_us: 1 },
         table: Table { on_demand: false, read_capacity: 1, write_capacity: 1, dax_ttl_us: None },
+        service: None,
         pipeline: Pipeline::FixedLag { lag_us: vec![0; REGIONS] },
     }
 }

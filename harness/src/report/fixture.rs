@@ -116,6 +116,7 @@ fn system() -> System {
         gateway: Gateway { rate: 10_000, burst: 5_000 },
         function: Function { runtime: "python3.6".into(), memory_mb: 256, concurrency: 1_000, handler_cpu_us: 2_000 },
         table: Table { on_demand: false, read_capacity: 25, write_capacity: 25, dax_ttl_us: None },
+        service: None,
         pipeline: Pipeline::FixedLag { lag_us: vec![5 * SECOND_US; 3] },
     }
 }

@@ -9,11 +9,14 @@ use georush_core::{
     window::WindowKind,
 };
 
+use rand::{Rng, rngs::Xoshiro256PlusPlus};
+
 use super::{
     function::{Function, Slot},
     gateway::Gateway,
     network::Network,
     pipeline::Pipeline,
+    sample::Quantiles,
     seed::Seed,
     table::{Read, Tables},
     timeline::{Now, Once, Timeline},
@@ -52,6 +55,8 @@ pub(super) struct Edges {
     gateway: Gateway,
     function: Function,
     tables: Tables,
+    /// Instead of gateway, function and table.
+    service: Option<(Quantiles, Xoshiro256PlusPlus)>,
     /// Plan attributes by client group.
     plans: Vec<PlanGroup>,
     start_us: u64,
@@ -76,6 +81,7 @@ impl Edges {
             gateway: Gateway::new(system, start_us, seed),
             function: Function::new(system, start_us, seed),
             tables: Tables::new(system, subjects, start_us, seed),
+            service: system.service.as_deref().map(|points| (Quantiles::from_points(points), seed.stream("service"))),
             plans: scenario.clients.iter().map(plan).collect(),
             start_us,
             lanes: match &system.pipeline {
@@ -119,6 +125,9 @@ impl Edges {
         if now.outage[region] {
             return refused(region, clients, Cause::RegionOutage, Parts::default());
         }
+        if self.service.is_some() {
+            return self.serve_measured(clients, region, arrival, parts, moment);
+        }
         parts[Component::Gateway as usize] = self.gateway.overhead_us();
         if !self.gateway.admit(now_us, region) {
             return refused(region, clients, Cause::GatewayThrottled, parts);
@@ -130,6 +139,27 @@ impl Edges {
             Ok(slot) => self.run(clients, region, arrival, slot, parts, moment),
             Err(cause) => refused(region, clients, cause, parts),
         }
+    }
+
+    /// Serves in a time that was measured, by a process that is not limited.
+    #[cold]
+    fn serve_measured(
+        &mut self,
+        clients: usize,
+        region: usize,
+        arrival: &Arrival,
+        mut parts: Parts,
+        moment: Moment<'_>,
+    ) -> Served {
+        if moment.now.edge_down[region] {
+            return refused(region, clients, Cause::EdgeDown, parts);
+        }
+        if let Some((times, random)) = &mut self.service {
+            parts[Component::Handler as usize] = times.draw(random.next_u32());
+        }
+        let paused_us = moment.now.edge_paused_until_us[region].saturating_sub(moment.now_us);
+        parts[Component::Queue as usize] = u32::try_from(paused_us).unwrap_or(u32::MAX);
+        self.decide(clients, region, arrival, true, parts, moment)
     }
 
     /// Runs the handler in its environment.

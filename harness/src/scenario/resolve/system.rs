@@ -49,6 +49,7 @@ pub(super) fn resolve(top: &Section<'_>, raw: &RawScenario) -> System {
         gateway: gateway(&section.key("gateway"), raw_system, model),
         function: function(&section.key("function"), raw_system, model),
         table: table(&section.key("table"), raw_system, model),
+        service: None,
         pipeline: pipeline(&top.key("pipeline"), &raw.pipeline, &regions, model),
         regions,
     }

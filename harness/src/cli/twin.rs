@@ -1,0 +1,171 @@
+//! `georush twin`.
+//!
+//! Not here: the runs and their comparison.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use georush::{
+    live::{self, Error, Live, Options, scale::at_live_scale},
+    outcome::Outcome,
+    report::{format, write::Target},
+    scenario::Scenario,
+    twin::{self, Calibration, Row, Rule, Twin},
+};
+use serde::Serialize;
+
+use super::{Changes, Stop, interrupt, print};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  georush twin scenarios/sixty-thousand.toml
+  georush twin scenarios/black-friday.toml --set clients.shops.rate=350000
+  georush twin scenarios/sixty-thousand.toml --calibration results/calibrations/sixty-thousand.json
+
+Two live runs: one with another seed and without faults, from which the simulator's service times and the pipeline's lag are
+taken, and the scenario's own, which the calibrated simulation is compared with. Counts must be equal where both are exact.
+Exit code 1 says that the two modes differ, 3 that a live run is not valid.";
+
+const TWIN: &str = "twin.json";
+const CALIBRATION: &str = "calibration.json";
+const DIFFERENT: u8 = 1;
+const NOT_VALID: u8 = 3;
+
+#[derive(Debug, Args)]
+pub(super) struct TwinArgs {
+    /// Scenario file.
+    file: PathBuf,
+    #[command(flatten)]
+    changes: Changes,
+    /// Take this calibration instead of making one.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// Directory for comparison and calibration [default: out/<scenario>].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    georush: &'static str,
+    scenario: &'a str,
+    hash: &'a str,
+    seed: u64,
+    verdict: &'static str,
+    reasons: &'a [String],
+    twin: &'a Twin,
+    calibration: &'a Calibration,
+}
+
+/// Runs both modes and compares them; 0 if they agree.
+pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
+    let scenario = super::live::load(&args.file, &args.changes.set, args.changes.seed)?;
+    let file = args.file.display().to_string();
+    live::check(&scenario, &file, false).map_err(Stop::could_not_run)?;
+    twin::check(&scenario, &file).map_err(Stop::could_not_run)?;
+    let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
+    let given = args.calibration.as_deref().map(read).transpose()?;
+    let target = Target::prepare(&directory, &[TWIN, CALIBRATION]).map_err(Stop::could_not_run)?;
+    interrupt::listen()?;
+
+    let scaled = at_live_scale(&scenario);
+    let mut reasons = Vec::new();
+    let calibration = match given {
+        Some(calibration) => calibration,
+        None => {
+            eprintln!("calibrating: {} real", format::elapsed(scaled.duration_us));
+            let other = twin::calibration_scenario(&scaled);
+            let (_, live) = run(&other, &directory)?;
+            reasons.extend(live.reasons().into_iter().map(|reason| format!("calibration: {reason}")));
+            let nothing =
+                "the calibration run measured nothing: give the scenario callers that are admitted more than once";
+            Calibration::of(&other, &live).ok_or_else(|| Stop::could_not_run(nothing))?
+        }
+    };
+    eprintln!("running: {} real", format::elapsed(scaled.duration_us));
+    let (outcome, live) = run(&scaled, &directory)?;
+    reasons.extend(live.reasons());
+    let twin = twin::compare(&scaled, &calibration, &outcome, &live);
+
+    let code = match (reasons.is_empty(), twin.agrees()) {
+        (false, _) => NOT_VALID,
+        (true, true) => 0,
+        (true, false) => DIFFERENT,
+    };
+    let verdict = ["agrees", "differs", "", "invalid"][usize::from(code)];
+    let document = Document {
+        georush: env!("CARGO_PKG_VERSION"),
+        scenario: &scenario.name,
+        hash: &scenario.hash,
+        seed: scenario.seed,
+        verdict,
+        reasons: &reasons,
+        twin: &twin,
+        calibration: &calibration,
+    };
+    target.write(CALIBRATION, &json(&calibration)).map_err(Stop::could_not_run)?;
+    let path = target.write(TWIN, &json(&document)).map_err(Stop::could_not_run)?;
+    print(&told(&twin, &calibration, &reasons, &super::run::shown(&path)))?;
+    Ok(code)
+}
+
+fn run(scenario: &Scenario, directory: &Path) -> Result<(Outcome, Live), Stop> {
+    let options = Options { directory: &directory.join("live"), target: None, keys: None, stop: interrupt::flag() };
+    live::run(scenario, &options).map_err(|error| match error {
+        Error::Interrupted => interrupt::stop(),
+        error => Stop::could_not_run(error),
+    })
+}
+
+fn read(path: &Path) -> Result<Calibration, Stop> {
+    let wrong = |error: &dyn std::fmt::Display| Stop::could_not_run(format!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(&format!("can't be read: {error}")))?;
+    serde_json::from_str(&text).map_err(|error| wrong(&format!("is no calibration: {error}")))
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("memory takes it, and all keys are strings");
+    bytes.push(b'\n');
+    bytes
+}
+
+fn told(twin: &Twin, calibration: &Calibration, reasons: &[String], path: &str) -> String {
+    let head = match (reasons, twin.agrees()) {
+        ([], true) => "AGREES  the calibrated simulation and the real system".to_owned(),
+        ([], false) => "DIFFERS  the calibrated simulation and the real system".to_owned(),
+        (reasons, _) => format!("NOT VALID  {}", reasons.join("; ")),
+    };
+    let mut out = format!("{head}\n\n  {:<16}{:>14}{:>14}{:>10}  {}\n", "", "simulated", "measured", "error", "rule");
+    for row in &twin.rows {
+        let shown = |value: f64| {
+            if row.is_time {
+                format::duration(value.max(0.0).round() as u64)
+            } else {
+                format::count(value.max(0.0) as u64)
+            }
+        };
+        let error = row.error.map_or("-".to_owned(), |error| format!("{:+.1} %", error * 100.0));
+        let mark = if row.agrees { "✓" } else { "✗" };
+        let (simulated, measured) = (shown(row.simulated), shown(row.measured));
+        out += &format!("{mark} {:<16}{simulated:>14}{measured:>14}{error:>10}  {}\n", row.metric, rule(row, &shown));
+    }
+    let (mape, bias) = (format::percent(twin.mape), twin.bias * 100.0);
+    out +=
+        &format!("\n  latencies: mean absolute error {mape}, bias {bias:+.1} % (above 0: the simulation is slower)\n");
+    out += &format!(
+        "  calibrated {} on {} with {} requests of seed {}\n  result {path}\n",
+        calibration.date,
+        calibration.machine,
+        format::count(calibration.requests),
+        calibration.seed
+    );
+    out
+}
+
+fn rule(row: &Row, shown: &dyn Fn(f64) -> String) -> String {
+    match row.rule {
+        Rule::Equal => "equal".to_owned(),
+        Rule::Within => format!("{} to {}", shown(row.accepted.0), shown(row.accepted.1)),
+        Rule::Near => format!("within {}", format::percent(twin::LATENCY_TOLERANCE)),
+    }
+}
