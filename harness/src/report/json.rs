@@ -1,7 +1,7 @@
 //! `result.json`: one run for programs. `docs/results-format.md` is its reference.
 //!
 //! Not here: anything that differs between two simulations of one version, scenario and seed (clock, machine, speed, paths). What is
-//! measured in a live run is in [`live`] and in the same places as in a simulation.
+//! measured in a live run is in `live` and in the same places as in a simulation.
 
 mod distribution;
 mod layout;
