@@ -25,11 +25,12 @@ in
         echo "$found" >$out
       '';
 
+  # In the order of the files.
   bless =
     results:
     pkgs.writeShellScriptBin "bless" ''
       cat >results/fingerprints.txt <<END
-      ${lib.concatStringsSep "\n" (lib.mapAttrsToList (name: result: "${name} ${digest result}") results)}
+      ${lib.concatMapStringsSep "\n" (named: "${named.name} ${digest named.value}") results}
       END
     '';
 }

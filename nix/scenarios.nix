@@ -65,6 +65,6 @@ in
     )
     // {
       default = app run georush.meta.description;
-      bless = app (lib.getExe (gate.bless results)) "Accept what every scenario gives now as its baseline";
+      bless = app (lib.getExe (gate.bless (map (name: lib.nameValuePair name results.${name}) names))) "Accept what every scenario gives now as its baseline";
     };
 }

@@ -24,13 +24,8 @@ rec {
   nameValuePair = name: value: { inherit name value; };
   genAttrs = names: f: listToAttrs (map (name: nameValuePair name (f name)) names);
   mapAttrs' = f: set: listToAttrs (map (name: f name set.${name}) (attrNames set));
-  filterAttrs =
-    keep: set:
-    listToAttrs (
-      map (name: nameValuePair name set.${name}) (filter (name: keep name set.${name}) (attrNames set))
-    );
-  mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
   concatStrings = concatStringsSep "";
+  concatMapStringsSep = separator: f: list: concatStringsSep separator (map f list);
   splitString = separator: text: filter builtins.isString (builtins.split separator text);
   range = first: last: if first > last then [ ] else genList (n: first + n) (last - first + 1);
 
