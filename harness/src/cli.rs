@@ -2,6 +2,7 @@
 //!
 //! Not here: what a command does with them; see the modules below.
 
+mod backend;
 mod check;
 mod data;
 mod dead_letters;

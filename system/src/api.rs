@@ -39,6 +39,7 @@ use self::{
 };
 use crate::{
     address::{Kind, Trusted, kind},
+    backend::Rows,
     edge::{Admission, Ask, Edge, Refusal, Want},
     geo::{Geo, source::Source},
     http::Handler,
@@ -79,6 +80,8 @@ pub struct Api {
     readings: Readings,
     clock: Clock,
     dialects: Dialects,
+    /// Where each request reads its row, if rows are not in memory.
+    rows: Option<Box<dyn Rows>>,
 }
 
 impl std::fmt::Debug for Api {
@@ -139,13 +142,19 @@ impl Api {
     pub fn new(data: Arc<ArcSwap<Data>>, edge: Arc<Edge>, trusted: Trusted, readings: Readings) -> Self {
         let policies = edge.plans().iter().map(policy).collect();
         let (metrics, dialects) = (Metrics::default(), Dialects::default());
-        Self { data, edge, metrics, trusted, policies, readings, clock: Clock::new(), dialects }
+        Self { data, edge, metrics, trusted, policies, readings, clock: Clock::new(), dialects, rows: None }
     }
 
     /// The API with other services' dialects switched on, and no others.
     #[must_use]
     pub fn with_dialects(self, dialects: Dialects) -> Self {
         Self { dialects, ..self }
+    }
+
+    /// The API with rows that each request reads for itself; `None` for rows in memory.
+    #[must_use]
+    pub fn with_rows(self, rows: Option<Box<dyn Rows>>) -> Self {
+        Self { rows, ..self }
     }
 
     /// Leads this API's clock after the system's; to be called now and then.
@@ -240,11 +249,14 @@ impl Api {
         };
         let subject = subject(key, asked.page.as_ref(), asked.caller);
         let ask = Ask { subject: &subject, cost, want, address: asked.caller, host };
+        if let Some(rows) = &self.rows {
+            self.read_row(&**rows, asked.now, &subject);
+        }
         if cost == 0 {
-            self.edge.check(&ask).map_err(refused)?;
+            self.edge.check(&ask).map_err(|refusal| self.refused(refusal))?;
             return Ok(0);
         }
-        let admitted = self.edge.admit(asked.now, &ask).map_err(refused)?;
+        let admitted = self.edge.admit(asked.now, &ask).map_err(|refusal| self.refused(refusal))?;
         *admission = Some(admitted);
         match admitted.decision.verdict {
             Verdict::Admitted => Ok(admitted.count),
@@ -253,6 +265,34 @@ impl Api {
             Verdict::Revoked => Err(Error::NoValidKey),
             Verdict::Unavailable => Err(Error::Unavailable),
         }
+    }
+
+    /// A key whose row can't be read is not known to be unknown.
+    #[cold]
+    fn refused(&self, refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::UnknownKey if self.rows.is_some() && !self.edge.is_readable() => Error::Unavailable,
+            _ => refused(refusal),
+        }
+    }
+
+    /// Brings the subject's row from its table. If that fails, the request is decided by the policy for unreadable rows.
+    #[cold]
+    fn read_row(&self, rows: &dyn Rows, now: Timestamp, subject: &Identifier) {
+        let row = rows.row(subject);
+        let was_readable = self.edge.is_readable();
+        match &row {
+            Ok(item) => {
+                self.edge.apply(now, item);
+                self.edge.tally.fed_at.store(now.0, Ordering::Relaxed);
+            }
+            Err(error) if was_readable => tracing::error!(%error, "rows can't be read"),
+            Err(_) => {}
+        }
+        if !was_readable && row.is_ok() {
+            tracing::info!("rows can be read again");
+        }
+        self.edge.set_readable(row.is_ok());
     }
 
     /// What is asked, if it can be answered at all.

@@ -3,6 +3,8 @@
 //! [`crate::store`] keeps them in files. Each trait is one part of it, as one role sees it. Not here: any promise beyond
 //! what the methods say; what a backend does to keep it is its own.
 
+pub mod config;
+
 use std::fmt::Debug;
 
 use georush_core::{Identifier, Origin, Timestamp, Version};
@@ -54,6 +56,21 @@ pub trait Backend: Debug + Send + Sync {
     /// # Errors
     /// If its table can't be read.
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error>;
+
+    /// A region's rows for an edge that holds none in memory.
+    ///
+    /// # Errors
+    /// If they can't be opened.
+    fn rows(&self, region: &str) -> Result<Box<dyn Rows>, Error>;
+}
+
+/// A region's rows, read one by one and by many threads.
+pub trait Rows: Debug + Send + Sync {
+    /// The item of a subject; it may be empty. May wait for the table.
+    ///
+    /// # Errors
+    /// If the table can't be read.
+    fn row(&self, subject: &Identifier) -> Result<Item, Error>;
 }
 
 /// The central table.

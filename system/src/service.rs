@@ -55,6 +55,15 @@ pub enum UsageLog {
     File(PathBuf),
 }
 
+/// Where requests find their rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsFrom {
+    /// In memory, where the region's change feed brings them.
+    Memory,
+    /// In the region's table: one read for each request, which waits for it.
+    Table,
+}
+
 /// Everything that the service needs to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -84,6 +93,8 @@ pub struct Settings {
     pub enforcement: Enforcement,
     /// What happens when the region's table can't be read.
     pub on_unavailable: OnUnavailable,
+    /// Where requests find their rows.
+    pub rows: RowsFrom,
     /// For how long rows are believed after the region's table was last read.
     pub rows_kept: Duration,
     /// What a peer may do.
@@ -162,12 +173,21 @@ impl Service {
                 ..edge::Settings::new(joined.origin)
             };
             let edge = Arc::new(Edge::new(edge, &plans));
-            let courier = Courier::new(Arc::clone(&edge), joined, log, settings.rows_kept);
-            courier.fetch_all()?;
+            let mut courier = Courier::new(Arc::clone(&edge), joined, log, settings.rows_kept);
+            let rows = match settings.rows {
+                RowsFrom::Memory => {
+                    courier.fetch_all()?;
+                    None
+                }
+                RowsFrom::Table => {
+                    courier.leave_rows();
+                    Some(settings.backend.rows(&region.name)?)
+                }
+            };
             let server = Server::bind(&region.addresses, tls.clone(), settings.limits.clone())?;
             let readings = readings::of_region(&region.name, &server, &pipeline);
             let api = Api::new(keeper.data(), edge, settings.trusted.clone(), readings);
-            let api = Arc::new(api.with_dialects(settings.dialects));
+            let api = Arc::new(api.with_dialects(settings.dialects).with_rows(rows));
             parts.push(Part { region: region.name.clone(), api, server, courier });
         }
         Ok(Self { keeper, pipeline, parts, tls })

@@ -26,7 +26,7 @@ use georush_system::{
     http::{Drained, Limits},
     item::Account,
     key,
-    service::{Region, Service, Settings, UsageLog},
+    service::{Region, RowsFrom, Service, Settings, UsageLog},
     store::Directory,
 };
 use serde_json::Value;
@@ -61,6 +61,7 @@ fn settings(directory: &Path, regions: &[&str]) -> Settings {
         replicate: true,
         enforcement: Enforcement::ReplicatedPlusLocal,
         on_unavailable: OnUnavailable::Open,
+        rows: RowsFrom::Memory,
         rows_kept: Duration::from_secs(10),
         limits: Limits { drain_idle_time: Duration::from_millis(50), ..Limits::default() },
     }
@@ -148,6 +149,26 @@ fn revoke(directory: &Path, key: &str) {
         central.change_account(&key::identifier(key), |account| account.status = Status::Revoked)
     });
     assert!(changed.expect("the table is there").is_some());
+}
+
+#[test]
+fn rows_from_the_table_are_those_of_the_moment_and_count_as_rows_in_memory_do() {
+    let directory = scratch("table-rows");
+    let settings = Settings { rows: RowsFrom::Table, ..settings(&directory, &["us-east-1", "eu-west-1"]) };
+    let service = Running::start(&settings);
+    assert_eq!(service.get(0, "/81.2.69.160?api-key=secret-key").0, 401);
+    sign_up(&directory, "secret-key", "business");
+    eventually("the key arrives", || service.get(0, "/81.2.69.160?api-key=secret-key&fields=city").0 == 200);
+    for _ in 0..20 {
+        assert_eq!(service.get(0, "/81.2.69.160?api-key=secret-key").0, 200);
+    }
+    eventually("the count arrives", || {
+        let (_, record) = service.get(1, "/81.2.69.160?api-key=secret-key&fields=count");
+        record["count"].as_str().and_then(|count| count.parse::<u64>().ok()).is_some_and(|count| count > 20)
+    });
+    revoke(&directory, "secret-key");
+    eventually("the key is refused", || service.get(1, "/81.2.69.160?api-key=secret-key").0 == 401);
+    service.stop();
 }
 
 /// Tries until it is so.

@@ -78,9 +78,9 @@ struct Which {
 /// Does what the arguments say.
 pub(super) fn dead_letters(args: &DeadLettersArgs) -> Result<u8, Stop> {
     match &args.action {
-        Action::List { format, state } => list(*format, &state.path()),
-        Action::Replay { which, text, state } => replay(which, text.as_deref(), &state.path()),
-        Action::Discard { which, state } => discard(which, &state.path()),
+        Action::List { format, state } => list(*format, &state.files("dead-letters")?),
+        Action::Replay { which, text, state } => replay(which, text.as_deref(), &state.files("dead-letters")?),
+        Action::Discard { which, state } => discard(which, &state.files("dead-letters")?),
     }
 }
 

@@ -4,7 +4,7 @@
 
 pub(super) mod view;
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
 use georush_system::{
@@ -17,7 +17,7 @@ use georush_system::{
     whitelist::{Entry, Whitelist},
 };
 
-use super::{Stop, print};
+use super::{Stop, backend::BackendArg, print};
 use view::View;
 
 /// Where state is kept unless somebody says otherwise.
@@ -127,6 +127,8 @@ pub(super) struct State {
     /// State directory [default: GEORUSH_STATE, or state].
     #[arg(id = "state", long = "state", value_name = "DIR")]
     path: Option<PathBuf>,
+    #[command(flatten)]
+    backend: BackendArg,
 }
 
 #[derive(Debug, Args)]
@@ -143,19 +145,24 @@ impl PlansFile {
 }
 
 impl State {
-    pub(super) fn path(&self) -> PathBuf {
+    fn path(&self) -> PathBuf {
         let named = || env::var_os(STATE_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         self.path.clone().or_else(named).unwrap_or_else(|| STATE.into())
     }
 
+    /// The directory, for what only files can do.
+    pub(super) fn files(&self, doing: &str) -> Result<PathBuf, Stop> {
+        self.backend.files(&self.path(), doing)
+    }
+
     /// A directory that must be there: nobody looks for keys where none were made.
-    fn existing(&self) -> Result<Box<dyn Backend>, Stop> {
-        Ok(Box::new(Directory::existing(&self.path()).map_err(Stop::could_not_run)?))
+    fn existing(&self) -> Result<Arc<dyn Backend>, Stop> {
+        self.backend.open(&self.path(), Directory::existing)
     }
 
     /// A directory that is made if it is not there.
-    fn any(&self) -> Result<Box<dyn Backend>, Stop> {
-        Ok(Box::new(Directory::open(&self.path()).map_err(Stop::could_not_run)?))
+    fn any(&self) -> Result<Arc<dyn Backend>, Stop> {
+        self.backend.open(&self.path(), Directory::open)
     }
 }
 

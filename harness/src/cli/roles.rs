@@ -14,6 +14,7 @@ use georush_system::{
 
 use super::{
     Stop,
+    backend::BackendArg,
     serve::{listen, log},
 };
 
@@ -71,6 +72,8 @@ struct CommonArgs {
     /// Directory of tables and stream.
     #[arg(long, value_name = "DIR", env = "GEORUSH_STATE", default_value = "state")]
     state: PathBuf,
+    #[command(flatten)]
+    backend: BackendArg,
     /// Answer /metrics and /healthz here.
     #[arg(long, value_name = "ADDR:PORT")]
     metrics: Vec<SocketAddr>,
@@ -87,23 +90,34 @@ pub(super) fn aggregator(args: &AggregatorArgs) -> Result<u8, Stop> {
         stream_kept: Duration::from_secs(args.stream_kept),
         ..pace(&args.common, true)
     };
-    let directory = Directory::open(&args.common.state).map_err(Stop::could_not_run)?;
+    let common = &args.common;
+    let backend = common.backend.open(&common.state, Directory::open)?;
     if let Some(from) = args.from {
+        let directory = files(common, "--from")?;
         let replayed = pipeline::replay(&directory, settings, from).map_err(Stop::could_not_run)?;
         tracing::info!(records = replayed.records, "counting again");
     }
     if args.rebuild {
+        let directory = files(common, "--rebuild")?;
         let replayed = pipeline::rebuild(&directory, settings).map_err(Stop::could_not_run)?;
         tracing::info!(records = replayed.records, "counting anew");
     }
-    run(Arc::new(directory), &args.common, Vec::new(), settings)
+    run(backend, common, Vec::new(), settings)
+}
+
+fn files(args: &CommonArgs, doing: &str) -> Result<Directory, Stop> {
+    Directory::open(&args.backend.files(&args.state, doing)?).map_err(Stop::could_not_run)
 }
 
 /// Copies counts.
 pub(super) fn replicator(args: &ReplicatorArgs) -> Result<u8, Stop> {
     log();
-    let directory = Directory::open(&args.common.state).map_err(Stop::could_not_run)?;
-    run(Arc::new(directory), &args.common, args.regions.clone(), pace(&args.common, false))
+    run(
+        args.common.backend.open(&args.common.state, Directory::open)?,
+        &args.common,
+        args.regions.clone(),
+        pace(&args.common, false),
+    )
 }
 
 fn pace(args: &CommonArgs, aggregate: bool) -> pipeline::Settings {

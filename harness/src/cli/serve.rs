@@ -7,7 +7,6 @@ use std::{
     io::{self, IsTerminal},
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
     time::Duration,
 };
 
@@ -18,7 +17,7 @@ use georush_system::{
     core::edge::{Enforcement, OnUnavailable},
     geo,
     http::Limits,
-    service::{Region, Service, Settings, UsageLog, default_address},
+    service::{Region, RowsFrom, Service, Settings, UsageLog, default_address},
     store::Directory,
 };
 use ipnet::IpNet;
@@ -28,7 +27,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::Stop;
+use super::{Stop, backend::BackendArg};
 
 pub(super) const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -37,6 +36,7 @@ Examples:
   georush serve --region us-east-1 --region eu-west-1 --listen 127.0.0.1:8081 --listen 127.0.0.1:8082
   georush serve --data GeoLite2-City.mmdb --data GeoLite2-ASN.mmdb --threats threat.d
   georush serve --trust 10.0.0.0/8 --usage-log usage.jsonl
+  georush serve --backend aws.toml --region us-east-1
 
 Signals:
   SIGTERM, SIGINT  answer what is on its way, write all usage, end
@@ -80,6 +80,11 @@ struct CommonArgs {
     /// Directory of tables and stream.
     #[arg(long, value_name = "DIR", env = "GEORUSH_STATE", default_value = "state")]
     state: PathBuf,
+    #[command(flatten)]
+    backend: BackendArg,
+    /// Where requests find their rows: in memory, or in the region's table, where each request reads its own.
+    #[arg(long, value_enum, default_value_t = Rows::Memory)]
+    rows: Rows,
     /// Plans file, instead of the built-in plans.
     #[arg(long, value_name = "FILE")]
     plans: Option<PathBuf>,
@@ -147,6 +152,14 @@ enum Policy {
     ReplicatedPlusLocal,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Rows {
+    /// In memory, brought by the region's change feed.
+    Memory,
+    /// In the region's table.
+    Table,
+}
+
 fn on_unavailable(text: &str) -> Result<OnUnavailable, String> {
     match text {
         "open" => Ok(OnUnavailable::Open),
@@ -180,7 +193,7 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
     let seconds = Duration::from_secs;
     Ok(Settings {
         regions: regions.collect(),
-        backend: Arc::new(Directory::open(&args.state).map_err(Stop::could_not_run)?),
+        backend: args.backend.open(&args.state, Directory::open)?,
         plans: args.plans.clone(),
         geo: geo::Settings {
             files: args.data.clone(),
@@ -205,6 +218,10 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
             Policy::ReplicatedPlusLocal => Enforcement::ReplicatedPlusLocal,
         },
         on_unavailable: args.on_unavailable,
+        rows: match args.rows {
+            Rows::Memory => RowsFrom::Memory,
+            Rows::Table => RowsFrom::Table,
+        },
         rows_kept: seconds(10),
         limits: Limits {
             connections: args.connections,

@@ -145,7 +145,7 @@ pub(super) fn usage(args: &UsageArgs) -> Result<u8, Stop> {
 
 fn counted(common: &Common) -> Result<Vec<Counted>, Stop> {
     let (plans, now) = (common.plans.load()?, now());
-    let directory = Directory::existing(&common.state.path()).map_err(Stop::could_not_run)?;
+    let directory = Directory::existing(&common.state.files("usage")?).map_err(Stop::could_not_run)?;
     let all = directory.central().and_then(|mut central| central.all_usage()).map_err(Stop::could_not_run)?;
     Ok(all.into_iter().map(|row| Counted::new(now, &plans, row)).collect())
 }
@@ -178,7 +178,7 @@ fn by_plan(common: &Common) -> Result<(), Stop> {
 }
 
 fn by_region(key: Option<&String>, common: &Common) -> Result<(), Stop> {
-    let directory = Directory::existing(&common.state.path()).map_err(Stop::could_not_run)?;
+    let directory = Directory::existing(&common.state.files("usage")?).map_err(Stop::could_not_run)?;
     let mut central = directory.central().map_err(Stop::could_not_run)?;
     let names: BTreeMap<u16, String> = central.regions().map_err(Stop::could_not_run)?.into_iter().collect();
     let wanted = key.map(|key| find(&mut central, key)).transpose()?.map(|item| item.subject);

@@ -33,7 +33,8 @@ const LINES_A_WRITE: usize = 10_000;
 pub(super) struct Courier {
     edge: Arc<Edge>,
     uplink: Uplink,
-    feed: Mutex<Feed>,
+    /// What brings rows, unless each request reads its own.
+    feed: Option<Mutex<Feed>>,
     log: Log,
     rows_kept: Duration,
     lines: Vec<Line>,
@@ -58,9 +59,14 @@ pub(super) struct Started {
 
 impl Courier {
     pub(super) fn new(edge: Arc<Edge>, joined: Joined, log: Log, rows_kept: Duration) -> Self {
-        let (uplink, feed) = (joined.uplink, Mutex::new(joined.feed));
+        let (uplink, feed) = (joined.uplink, Some(Mutex::new(joined.feed)));
         let read_at = Instant::now();
         Self { edge, uplink, feed, log, rows_kept, lines: Vec::new(), text: Vec::new(), read_at, failing: false }
+    }
+
+    /// Brings no rows from now on: each request reads its own.
+    pub(super) fn leave_rows(&mut self) {
+        self.feed = None;
     }
 
     /// Brings all rows that there are now.
@@ -71,7 +77,8 @@ impl Courier {
 
     /// Brings changed rows; says whether there were any.
     fn fetch(&self) -> Result<bool, Error> {
-        let mut feed = self.feed.lock().expect("nobody panics while holding it");
+        let Some(feed) = &self.feed else { return Ok(false) };
+        let mut feed = feed.lock().expect("nobody panics while holding it");
         let items = feed.poll()?;
         for item in &items {
             self.edge.apply(now(), item);
@@ -100,7 +107,9 @@ impl Courier {
         if fetched.is_ok() {
             self.read_at = Instant::now();
         }
-        self.edge.set_readable(self.read_at.elapsed() <= self.rows_kept);
+        if self.feed.is_some() {
+            self.edge.set_readable(self.read_at.elapsed() <= self.rows_kept);
+        }
         let failure = sent.and(fetched).err();
         match &failure {
             Some(error) if !self.failing => {

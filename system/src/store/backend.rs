@@ -2,11 +2,13 @@
 //!
 //! Not here: what the methods do; each is the file's own of the same name.
 
+use std::sync::{Mutex, PoisonError};
+
 use georush_core::{Identifier, Origin, Timestamp, Version};
 
 use super::{Applied, Batch, Central, Directory, Error, Lease, Position, Record, Regional, SHARDS, Stream};
 use crate::{
-    backend::{self, AnyCentral, AnyRegional, AnySink, AnyStream, Backend},
+    backend::{self, AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Rows},
     item::{Account, Item},
 };
 
@@ -35,6 +37,31 @@ impl Backend for Directory {
             true => self.regional(region)?.item(subject).map(Some),
             false => Ok(None),
         }
+    }
+
+    fn rows(&self, region: &str) -> Result<Box<dyn Rows>, Error> {
+        // The first is opened now, to see whether it can be.
+        let first = self.regional(region)?;
+        Ok(Box::new(RowByRow { directory: self.clone(), region: region.to_owned(), idle: Mutex::new(vec![first]) }))
+    }
+}
+
+/// A region's rows: as many open tables as there are readers at once.
+#[derive(Debug)]
+struct RowByRow {
+    directory: Directory,
+    region: String,
+    idle: Mutex<Vec<Regional>>,
+}
+
+impl Rows for RowByRow {
+    fn row(&self, subject: &Identifier) -> Result<Item, Error> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut table = taken.map_or_else(|| self.directory.regional(&self.region), Ok)?;
+        let item = table.item(subject)?;
+        idle().push(table);
+        Ok(item)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with the files of a state directory.
+//! What can be wrong with tables and streams: the files of a state directory, or the services of another backend.
 //!
 //! Not here: what to do about it; commands say it and end, drivers log it, wait and try again.
 
@@ -6,7 +6,7 @@ use std::{io, path::PathBuf};
 
 use georush_core::Identifier;
 
-/// Why a file did not do what was asked.
+/// Why a backend did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The directory is no place for files.
@@ -68,6 +68,9 @@ pub enum Error {
     /// A region can't be called so.
     #[error("{0:?} is no name of a region, expected lower-case letters, digits and hyphens, such as eu-west-1")]
     RegionName(String),
+    /// The backend has no table for a region.
+    #[error("there is no region {0:?}, expected one of: {1}; name its table in the backend file")]
+    UnknownRegion(String, String),
     /// No number is left for a region or a life of its edge.
     #[error("{0}: all 65,535 {1} are used up; start with a new state directory")]
     UsedUp(String, &'static str),
@@ -89,6 +92,18 @@ pub enum Error {
     /// The central table is being made whole.
     #[error("counts are being made whole; nothing is published until the aggregator has come to where the stream was")]
     HeldBack,
+    /// A service of another backend did not do it.
+    #[error("{endpoint}: {operation} failed: {found}; {remedy}")]
+    Service {
+        /// Which service, where.
+        endpoint: String,
+        /// Its operation.
+        operation: String,
+        /// What it said, or what became of the call.
+        found: String,
+        /// What may help.
+        remedy: String,
+    },
     /// Another aggregator has taken over; this one's writes are refused.
     #[error("another aggregator has taken over; the batch was not written")]
     Fenced,

@@ -33,6 +33,26 @@ pub struct Lease {
     lasts_us: u64,
 }
 
+impl Lease {
+    /// The lease that `token` stands for.
+    #[must_use]
+    pub fn new(token: u64, lasts_us: u64) -> Self {
+        Self { token, lasts_us }
+    }
+
+    /// Its token, above those of all holders before.
+    #[must_use]
+    pub fn token(self) -> u64 {
+        self.token
+    }
+
+    /// How long it lasts unless it is renewed, microseconds.
+    #[must_use]
+    pub fn lasts_us(self) -> u64 {
+        self.lasts_us
+    }
+}
+
 /// Where aggregation goes on.
 #[derive(Debug, Clone)]
 pub struct Position {

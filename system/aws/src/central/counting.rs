@@ -1,0 +1,401 @@
+//! The aggregator's part of the central table: lease, position, counts.
+//!
+//! Counts are written first, each row by itself and conditional on its version; then lanes and checkpoints in one transaction that
+//! holds only for the owner of the lease. Whatever ends in between, the records come again, and raising counts again
+//! changes nothing. Not here: how events become updates.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue as Value, PutRequest, TransactWriteItem, Update as DynamoUpdate, WriteRequest,
+};
+use georush_core::{
+    Origin, Timestamp, Version,
+    aggregator::{Effect, Gaps, Lane, Update},
+    count::{Change, Count},
+    time::SECOND_US,
+};
+use georush_system::{
+    item::Usage,
+    store::{Applied, Batch, Error, Lease, Position},
+};
+
+use super::{Central, TRIES, next_version};
+use crate::{
+    client::Failure,
+    rows::{self, Attributes, EXPIRES, OWN, ROW, USAGE_VERSION, WINDOWS, number, parsed, string, text},
+    stream::lock,
+    table::Write,
+};
+
+/// `sk` of lease and checkpoints.
+const AGGREGATION: &str = "aggregation";
+/// A lease lasts this long at least: calls that are tried again take seconds.
+const LEASE_US_MIN: u64 = 20 * SECOND_US;
+/// `pk` of dead letters.
+const DEAD_LETTERS: &str = "dead-letters";
+const DEAD_LETTERS_KEPT_S: u64 = 30 * 86_400;
+/// Items of one BatchWriteItem, and of one TransactWriteItems. Source: API reference.
+const PUTS_MAX: usize = 25;
+const TRANSACTION_MAX: usize = 100;
+
+/// Updates of one subject: of each window its updates and when its newest event was decided.
+type Row<'a> = Vec<(Timestamp, &'a [Effect])>;
+
+impl Central {
+    pub(super) fn take_lease(&self, now: Timestamp, lasts_us: u64) -> Result<Option<Lease>, Error> {
+        let lasts_us = lasts_us.max(LEASE_US_MIN);
+        let stored = self.table.get(rows::key(OWN, AGGREGATION))?;
+        let expires: u64 = stored.as_ref().and_then(|stored| parsed(stored, "expires")).unwrap_or(0);
+        // A lease that ends later than one taken now is from a clock that has since been set back.
+        if expires > now.0 && expires <= now.after(lasts_us).0 {
+            return Ok(None);
+        }
+        let old: Option<u64> = stored.as_ref().and_then(|stored| parsed(stored, "token"));
+        let token = old.unwrap_or(0) + 1;
+        let (condition, values) = match old {
+            None => ("attribute_not_exists(token)", Vec::new()),
+            Some(old) => ("token = :a", vec![(":a", number(old))]),
+        };
+        // The name is a word that DynamoDB reserves.
+        let condition = condition.replace("token", "#s0");
+        let done = self.table.write(&Write {
+            key: rows::key(OWN, AGGREGATION),
+            set: vec![("token".to_owned(), number(token)), ("expires".to_owned(), number(now.after(lasts_us).0))],
+            condition: Some(condition),
+            values,
+            ..Write::default()
+        });
+        match done {
+            Ok(()) => Ok(Some(Lease::new(token, lasts_us))),
+            Err(failure) if failure.is_condition() => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    pub(super) fn keep_lease(&self, lease: Lease, now: Timestamp) -> Result<(), Error> {
+        self.table.write(&held(lease, now.after(lease.lasts_us()), Vec::new())).map_err(fenced)
+    }
+
+    pub(super) fn give_lease_back(&self, lease: Lease) -> Result<(), Error> {
+        match self.table.write(&held(lease, Timestamp(0), Vec::new())) {
+            Err(failure) if !failure.is_condition() => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn read_position(&self, stream: &str) -> Result<Position, Error> {
+        let stored = self.table.get(rows::key(OWN, AGGREGATION))?.unwrap_or_default();
+        lock(&self.places).begin(match string(&stored, "stream") {
+            Some(of) if of == stream => checkpoints(&stored),
+            _ => BTreeMap::new(),
+        });
+        let mut lanes = Vec::new();
+        for attributes in self.table.query(OWN, "lanes#")? {
+            lanes.extend(lanes_of(&attributes).ok_or_else(|| self.table.unreadable(&attributes))?);
+        }
+        // Records are numbered from 1 in each life.
+        Ok(Position { checkpoints: Vec::new(), gaps: Gaps::from_lanes(lanes) })
+    }
+
+    pub(super) fn count(&mut self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<Applied, Error> {
+        let generation = self.identified()?;
+        let applied = self.raise(generation, batch)?;
+        self.put_dead_letters(now, batch)?;
+        self.checkpoint(lease, now, batch)?;
+        Ok(applied)
+    }
+
+    /// Raises the counts of all rows.
+    fn raise(&self, generation: u32, batch: &Batch<'_>) -> Result<Applied, Error> {
+        let mut open = rows_of(batch);
+        let mut applied = Applied::default();
+        for _ in 0..TRIES {
+            if open.is_empty() {
+                return Ok(applied);
+            }
+            let subjects: Vec<String> = open.keys().cloned().collect();
+            let stored = self.table.items(&subjects)?;
+            let mut stored: HashMap<String, Attributes> = stored
+                .into_iter()
+                .filter_map(|attributes| Some((string(&attributes, rows::PK)?.to_owned(), attributes)))
+                .collect();
+            let mut writes = Vec::new();
+            for (subject, row) in &open {
+                let attributes = stored.remove(subject).unwrap_or_default();
+                if let Some(write) = self.raised(generation, subject, row, &attributes)? {
+                    writes.push((subject.clone(), write));
+                } else {
+                    applied.late += late(row, &attributes);
+                }
+            }
+            let raw: Vec<Write> = writes.iter().map(|(_, (write, _))| write.clone()).collect();
+            let mut again = BTreeMap::new();
+            let mut failed = None;
+            for ((subject, (_, grown)), done) in writes.into_iter().zip(self.table.write_all(&raw)) {
+                match done {
+                    Ok(()) => {
+                        applied.rows += 1;
+                        applied.grown += grown;
+                    }
+                    // Another aggregator was faster, or this very write was answered too late and tried again.
+                    Err(failure) if failure.is_condition() => {
+                        again.extend(open.remove_entry(&subject));
+                    }
+                    Err(failure) => failed = Some(failure),
+                }
+            }
+            if let Some(failure) = failed {
+                return Err(failure.into());
+            }
+            open = again;
+        }
+        Err(self.contended("UpdateItem"))
+    }
+
+    /// The write that raises the counts of a subject, and by how much; `None` if they are there already.
+    fn raised(
+        &self,
+        generation: u32,
+        subject: &str,
+        row: &Row<'_>,
+        attributes: &Attributes,
+    ) -> Result<Option<(Write, u64)>, Error> {
+        let mut windows = rows::windows(attributes).ok_or_else(|| self.table.unreadable(attributes))?;
+        let mut grown = 0;
+        for (counted_at, effects) in row {
+            grown += raise(&mut windows, *counted_at, effects);
+        }
+        if grown == 0 {
+            return Ok(None);
+        }
+        windows.sort_by_key(|usage| std::cmp::Reverse((usage.counted_at, usage.window)));
+        windows.truncate(2);
+        let old = rows::version_of(attributes, USAGE_VERSION);
+        let version = next_version(old, generation);
+        let newest = windows.first().map(|usage| usage.counted_at).unwrap_or_default();
+        let mut set = vec![
+            (WINDOWS.to_owned(), rows::of_windows(&windows)),
+            (USAGE_VERSION.to_owned(), text(rows::version_text(version))),
+        ];
+        let expiry = subject.parse().ok().and_then(|subject| rows::expiry(&subject, newest));
+        set.extend(expiry.map(|expiry| (EXPIRES.to_owned(), expiry)));
+        let (condition, values) = match old == Version::default() {
+            true => ("attribute_not_exists(usage_version)", Vec::new()),
+            false => ("usage_version = :a", vec![(":a", text(rows::version_text(old)))]),
+        };
+        let key = rows::key(subject, ROW);
+        Ok(Some((Write { key, set, condition: Some(condition.to_owned()), values, ..Write::default() }, grown)))
+    }
+
+    fn put_dead_letters(&self, now: Timestamp, batch: &Batch<'_>) -> Result<(), Error> {
+        let places = lock(&self.places);
+        let letter = |letter: &georush_system::store::DeadLetter| {
+            let (shard, sequence) = places.of(letter.shard, letter.sequence)?;
+            // The same letter has the same key when it is read again.
+            let mut item = rows::key(DEAD_LETTERS, format!("{shard}#{sequence}#{:06}", letter.line));
+            let kept = now.0 / SECOND_US + DEAD_LETTERS_KEPT_S;
+            item.extend([
+                ("stream".to_owned(), text(batch.stream)),
+                ("line".to_owned(), text(&letter.text)),
+                ("reason".to_owned(), text(&letter.reason)),
+                (EXPIRES.to_owned(), number(kept)),
+            ]);
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            Some(WriteRequest::builder().put_request(put.expect("the item is given")).build())
+        };
+        let letters: Vec<_> = batch.dead_letters.iter().filter_map(letter).collect();
+        drop(places);
+        for chunk in letters.chunks(PUTS_MAX) {
+            let mut left = chunk.to_vec();
+            let mut tries = 0;
+            while !left.is_empty() {
+                let call = self.table.client.batch_write_item().request_items(&self.table.at.name, left);
+                let answer = self.table.service.call("BatchWriteItem", &self.table.resource(), call.send())?;
+                left = answer.unprocessed_items.unwrap_or_default().remove(&self.table.at.name).unwrap_or_default();
+                tries += 1;
+                if !left.is_empty() {
+                    if tries == TRIES {
+                        return Err(self.contended("BatchWriteItem"));
+                    }
+                    self.table.service.back_off(tries.min(6));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes lanes and checkpoints durable, if the lease is still held.
+    fn checkpoint(&self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<(), Error> {
+        let stored = self.table.get(rows::key(OWN, AGGREGATION))?.unwrap_or_default();
+        let mut positions = match string(&stored, "stream") {
+            Some(of) if of == batch.stream => checkpoints(&stored),
+            _ => BTreeMap::new(),
+        };
+        let mut moved = Vec::new();
+        for effect in batch.effects {
+            if let Effect::Checkpoint { shard, sequence } = effect
+                && let Some((name, place)) = lock(&self.places).of(*shard, *sequence)
+            {
+                positions.insert(name.to_owned(), place.to_owned());
+                moved.push((*shard, *sequence));
+            }
+        }
+        let positions = Value::M(positions.into_iter().map(|(name, place)| (name, text(place))).collect());
+        let set = vec![("stream".to_owned(), text(batch.stream)), ("shards".to_owned(), positions)];
+        let expires = now.after(lease.lasts_us());
+        let lanes: Vec<Write> =
+            lanes_by_origin(batch.lanes).into_iter().map(|(origin, set)| lane_write(origin, set)).collect();
+        // The checkpoint goes last: lanes that are ahead of it take the same lines in again, and lose none.
+        let chunks = lanes.chunks(TRANSACTION_MAX - 1).collect::<Vec<_>>();
+        let (last, before) = chunks.split_last().map_or((&[][..], &[][..]), |(last, before)| (*last, before));
+        for chunk in before {
+            self.transact(&held(lease, expires, Vec::new()), chunk)?;
+        }
+        self.transact(&held(lease, expires, set), last)?;
+        let mut places = lock(&self.places);
+        moved.iter().for_each(|(shard, number)| places.checkpointed(*shard, *number));
+        Ok(())
+    }
+
+    fn transact(&self, held: &Write, others: &[Write]) -> Result<(), Error> {
+        let item = |write: &Write| {
+            let (expression, names, values) = write.expression();
+            let update = DynamoUpdate::builder().table_name(&self.table.at.name).set_key(Some(write.key.clone()));
+            let update = update.update_expression(expression).set_condition_expression(write.condition.clone());
+            let update = update.set_expression_attribute_names(Some(names.into_iter().collect()));
+            let update = update.set_expression_attribute_values(Some(values.into_iter().collect())).build();
+            TransactWriteItem::builder().update(update.expect("table, key and expression are given")).build()
+        };
+        let items = std::iter::once(held).chain(others).map(item).collect();
+        let call = self.table.client.transact_write_items().set_transact_items(Some(items)).send();
+        match self.table.service.call("TransactWriteItems", &self.table.resource(), call) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.is("TransactionCanceledException") => {
+                // Cancelled for what reason? If the lease is still held, another transaction was in the way.
+                let stored = self.table.get(rows::key(OWN, AGGREGATION))?.unwrap_or_default();
+                let token = number_of(held, ":a");
+                if string_number(&stored, "token") == token { Err(failure.into()) } else { Err(Error::Fenced) }
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+}
+
+fn string_number(attributes: &Attributes, name: &str) -> Option<String> {
+    attributes.get(name).and_then(|value| value.as_n().ok()).cloned()
+}
+
+fn number_of(write: &Write, name: &str) -> Option<String> {
+    write.values.iter().find(|(value, _)| *value == name).and_then(|(_, value)| value.as_n().ok()).cloned()
+}
+
+/// A write of the item of the lease that holds for its owner only.
+fn held(lease: Lease, expires: Timestamp, set: Vec<(String, Value)>) -> Write {
+    let mut all = vec![("token".to_owned(), number(lease.token())), ("expires".to_owned(), number(expires.0))];
+    all.extend(set);
+    Write {
+        key: rows::key(OWN, AGGREGATION),
+        set: all,
+        condition: Some("#s0 = :a".to_owned()),
+        values: vec![(":a", number(lease.token()))],
+        ..Write::default()
+    }
+}
+
+fn fenced(failure: Failure) -> Error {
+    if failure.is_condition() { Error::Fenced } else { failure.into() }
+}
+
+fn checkpoints(stored: &Attributes) -> BTreeMap<String, String> {
+    let shards = stored.get("shards").and_then(|shards| shards.as_m().ok());
+    let place = |(shard, place): (&String, &Value)| Some((shard.clone(), place.as_s().ok()?.clone()));
+    shards.into_iter().flatten().filter_map(place).collect()
+}
+
+/// The updates of a batch by subject and window.
+fn rows_of<'a>(batch: &Batch<'a>) -> BTreeMap<String, Row<'a>> {
+    let row = |effect: &Effect| match effect {
+        Effect::Update(update) => Some((update.subject, update.window)),
+        Effect::Checkpoint { .. } => None,
+    };
+    let mut open = BTreeMap::<String, Row<'a>>::new();
+    for effects in batch.effects.chunk_by(|a, b| row(a).is_some() && row(a) == row(b)) {
+        if let Effect::Update(Update { subject, window, .. }) = effects[0] {
+            let counted_at = batch.counted_at.get(&(subject, window)).copied().unwrap_or_default();
+            let subject = batch.subjects[subject.index()].to_string();
+            open.entry(subject).or_default().push((counted_at, effects));
+        }
+    }
+    open
+}
+
+/// Raises the counts of one window; says by how much. A window that is older than two others is not begun.
+fn raise(windows: &mut Vec<Usage>, counted_at: Timestamp, effects: &[Effect]) -> u64 {
+    let Some(Effect::Update(Update { window, .. })) = effects.first() else { return 0 };
+    let known = windows.iter().position(|usage| usage.window == *window);
+    if known.is_none() && is_late(windows, counted_at) {
+        return 0;
+    }
+    let mut count = Count::default();
+    for &(origin, value) in known.iter().flat_map(|index| &windows[*index].components) {
+        count.apply(origin, Change::Raise(value));
+    }
+    let grown = effects.iter().map(|effect| match effect {
+        Effect::Update(update) => count.apply(update.origin, update.change),
+        Effect::Checkpoint { .. } => 0,
+    });
+    let grown = grown.sum();
+    if grown > 0 {
+        let before = known.map_or(counted_at, |index| windows.swap_remove(index).counted_at);
+        let (window, components, version) = (*window, count.components().collect(), Version::default());
+        windows.push(Usage { window, components, version, counted_at: counted_at.max(before) });
+    }
+    grown
+}
+
+fn is_late(windows: &[Usage], counted_at: Timestamp) -> bool {
+    windows.iter().filter(|usage| usage.counted_at > counted_at).count() >= 2
+}
+
+/// Updates of windows that are no longer kept.
+fn late(row: &Row<'_>, attributes: &Attributes) -> u64 {
+    let windows = rows::windows(attributes).unwrap_or_default();
+    let is_late = |(counted_at, effects): &&(Timestamp, &[Effect])| {
+        let window = match effects.first() {
+            Some(Effect::Update(update)) => Some(update.window),
+            _ => None,
+        };
+        windows.iter().all(|usage| Some(usage.window) != window) && is_late(&windows, *counted_at)
+    };
+    row.iter().filter(is_late).map(|(_, effects)| effects.len() as u64).sum()
+}
+
+type LaneSet = Vec<(String, Value)>;
+
+fn lanes_by_origin(lanes: &[&Lane]) -> BTreeMap<Origin, LaneSet> {
+    let mut by_origin = BTreeMap::<Origin, LaneSet>::new();
+    for lane in lanes {
+        let text_of = serde_json::to_string(&(lane.next, &lane.missing)).expect("numbers are JSON");
+        by_origin.entry(lane.origin).or_default().push((format!("lane_{}", lane.number), text(text_of)));
+    }
+    by_origin
+}
+
+fn lane_write(origin: Origin, set: LaneSet) -> Write {
+    Write { key: rows::key(OWN, format!("lanes#{}#{}", origin.region, origin.epoch)), set, ..Write::default() }
+}
+
+fn lanes_of(attributes: &Attributes) -> Option<Vec<Lane>> {
+    let (region, epoch) = string(attributes, rows::SK)?.strip_prefix("lanes#")?.split_once('#')?;
+    let origin = Origin { region: region.parse().ok()?, epoch: epoch.parse().ok()? };
+    let mut lanes = Vec::new();
+    for (name, value) in attributes {
+        if let Some(number) = name.strip_prefix("lane_") {
+            let (next, missing) = serde_json::from_str(value.as_s().ok()?).ok()?;
+            lanes.push(Lane { origin, number: number.parse().ok()?, next, missing });
+        }
+    }
+    lanes.sort_by_key(|lane| lane.number);
+    Some(lanes)
+}
