@@ -8,7 +8,10 @@ pub mod series;
 
 use hdrhistogram::Histogram;
 
-use crate::scenario::{Cause, Phase, Tags};
+use crate::{
+    facts,
+    scenario::{Cause, Phase, Tags},
+};
 use breakdown::Breakdown;
 use recorder::Recorder;
 use series::Series;
@@ -143,6 +146,8 @@ pub struct Measure {
     clients: usize,
     phase: Phase,
     cells: Vec<Tally>,
+    /// Requests by phase, country and region.
+    origins: Vec<u64>,
     /// Where the time went.
     pub breakdown: Breakdown,
     /// How it went over time.
@@ -158,6 +163,7 @@ impl Measure {
             clients,
             phase: Phase::Before,
             cells: vec![Tally::default(); Phase::ALL.len() * regions * clients],
+            origins: vec![0; Phase::ALL.len() * facts::countries().len() * regions],
             breakdown: Breakdown::default(),
             series: Series::new(regions, duration_us),
         }
@@ -166,6 +172,23 @@ impl Measure {
     /// Samples from here on belong to `phase`.
     pub fn enter(&mut self, phase: Phase) {
         self.phase = phase;
+    }
+
+    /// Notes where a request came from, an index into [`facts::countries`], and which region took it.
+    #[inline]
+    pub fn came_from(&mut self, country: usize, region: usize) {
+        let index = self.origin(self.phase, country, region);
+        self.origins[index] += 1;
+    }
+
+    /// Requests of one phase from one country to one region.
+    #[must_use]
+    pub fn requests_from(&self, phase: Phase, country: usize, region: usize) -> u64 {
+        self.origins[self.origin(phase, country, region)]
+    }
+
+    fn origin(&self, phase: Phase, country: usize, region: usize) -> usize {
+        (phase as usize * facts::countries().len() + country) * self.regions + region
     }
 
     /// Records one request.

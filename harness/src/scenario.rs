@@ -21,7 +21,7 @@ pub mod units;
 pub use error::{Errors, Place, ScenarioError};
 pub use label::{Cause, Phase};
 pub use load::load;
-pub use print::print;
+pub use print::{fault_text, print};
 pub use schema::schema;
 
 use std::collections::BTreeSet;

@@ -237,6 +237,7 @@ impl<'a> Simulation<'a> {
         };
         let served = self.edges.serve(clients, &arrival, moment);
         self.measure.record(served.sample, &served.parts);
+        self.measure.came_from(usize::from(arrival.country), served.sample.region);
         self.measure.series.staleness(served.sample.region, served.staleness_us);
         let block = self.trace.enter(now_us - self.start_us, &arrival, &served);
         if let Some(digest) = block.ended {

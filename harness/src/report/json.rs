@@ -8,7 +8,9 @@ mod layout;
 mod live;
 mod plots;
 mod quota;
+pub mod seal;
 mod series;
+mod system;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ struct Document<'a> {
     mode: &'static str,
     question: &'a str,
     scenario: Source<'a>,
+    system: system::System<'a>,
+    faults: Vec<system::Span<'a>>,
     seed: u64,
     repeat: String,
     verdict: &'static str,
@@ -112,7 +116,7 @@ struct FirstViolation<'a> {
 /// The run as JSON text, the same bytes for the same version, scenario and seed.
 #[must_use]
 pub fn text(report: &Report) -> String {
-    layout::write(&document(report))
+    seal::seal(&layout::write(&document(report)))
 }
 
 fn document<'a>(report: &Report<'a>) -> Document<'a> {
@@ -124,6 +128,8 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         mode: report.mode(),
         question: &scenario.question,
         scenario: Source { name: &scenario.name, hash: &scenario.hash, overrides: &scenario.overrides },
+        system: system::system(scenario),
+        faults: system::spans(scenario),
         seed: scenario.seed,
         repeat: command::repeat(scenario, &command::file_name(scenario), live.is_some()),
         verdict: judgement.verdict.name(),

@@ -174,41 +174,50 @@ fn fault(out: &mut String, regions: &[String], fault: &Fault) -> fmt::Result {
     if fault.until_us > fault.at_us {
         writeln!(out, "lasts = \"{}\"", show_duration(fault.until_us - fault.at_us))?;
     }
-    let some = |region: &Option<usize>| match region {
-        Some(region) => format!("\nregion = {:?}", regions[*region]),
-        None => String::new(),
-    };
-    let of = |region: &usize| some(&Some(*region));
+    let (action, keys) = action(regions, fault);
+    writeln!(out, "action = \"{action}\"")?;
+    keys.iter().try_for_each(|(key, value)| writeln!(out, "{key} = {value:?}"))
+}
+
+/// A fault's action as files name it, and the action with its keys in one line: `delay (region us-east-1, by 2s)`.
+#[must_use]
+pub fn fault_text(regions: &[String], fault: &Fault) -> (&'static str, String) {
+    let (action, keys) = action(regions, fault);
+    let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key} {value}")).collect();
+    let text = if keys.is_empty() { action.to_owned() } else { format!("{action} ({})", keys.join(", ")) };
+    (action, text)
+}
+
+/// The action and its keys.
+fn action(regions: &[String], fault: &Fault) -> (&'static str, Vec<(&'static str, String)>) {
+    let some = |region: &Option<usize>| region.map(|region| ("region", regions[region].clone()));
+    let of = |region: &usize| vec![("region", regions[*region].clone())];
+    let with = |region: &Option<usize>, key, value| some(region).into_iter().chain([(key, value)]).collect();
     let node = |node: &Node| match node {
-        Node::Edge(region) => format!("\nnode = \"edge\"{}", of(region)),
-        Node::Aggregator => "\nnode = \"aggregator\"".to_owned(),
-        Node::Replicator(region) => format!("\nnode = \"replicator\"{}", of(region)),
+        Node::Edge(region) => [vec![("node", "edge".to_owned())], of(region)].concat(),
+        Node::Aggregator => vec![("node", "aggregator".to_owned())],
+        Node::Replicator(region) => [vec![("node", "replicator".to_owned())], of(region)].concat(),
     };
-    let (action, rest) = match &fault.action {
+    match &fault.action {
         FaultAction::RegionOutage { region } => ("region-outage", of(region)),
         FaultAction::Reroute { from, to } => {
-            ("reroute", format!("\nfrom = {:?}\nto = {:?}", regions[*from], regions[*to]))
+            ("reroute", vec![("from", regions[*from].clone()), ("to", regions[*to].clone())])
         }
         FaultAction::Kill { node: which } if fault.until_us == fault.at_us => ("restart", node(which)),
         FaultAction::Kill { node: which } => ("kill", node(which)),
         FaultAction::Pause { node: which } => ("pause", node(which)),
         FaultAction::Partition { region } => ("partition", of(region)),
-        FaultAction::Delay { region, by_us } => {
-            ("delay", format!("{}\nby = \"{}\"", of(region), show_duration(*by_us)))
-        }
-        FaultAction::Duplicate { region, ppm } => {
-            ("duplicate", format!("{}\nrate = \"{}\"", some(region), show_ppm(*ppm)))
-        }
+        FaultAction::Delay { region, by_us } => ("delay", with(&Some(*region), "by", show_duration(*by_us))),
+        FaultAction::Duplicate { region, ppm } => ("duplicate", with(region, "rate", show_ppm(*ppm))),
         FaultAction::Throttle { service, region, remains_ppm } => {
-            let (service, remains) = (service_name(*service), show_ppm(*remains_ppm));
-            ("throttle", format!("\nservice = \"{service}\"{}\nremains = \"{remains}\"", some(region)))
+            let rest: Vec<_> = with(region, "remains", show_ppm(*remains_ppm));
+            ("throttle", [vec![("service", service_name(*service).to_owned())], rest].concat())
         }
-        FaultAction::ReplicationPause { region } => ("replication-pause", some(region)),
+        FaultAction::ReplicationPause { region } => ("replication-pause", some(region).into_iter().collect()),
         FaultAction::LogSkip { region } => ("log-skip", of(region)),
-        FaultAction::DnsStale { ppm } => ("dns-stale", format!("\nfraction = \"{}\"", show_ppm(*ppm))),
-        FaultAction::ColdFlush { region } => ("cold-flush", some(region)),
-    };
-    writeln!(out, "action = \"{action}\"{rest}")
+        FaultAction::DnsStale { ppm } => ("dns-stale", vec![("fraction", show_ppm(*ppm))]),
+        FaultAction::ColdFlush { region } => ("cold-flush", some(region).into_iter().collect()),
+    }
 }
 
 fn service_name(service: Service) -> &'static str {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Distribution, rounded};
 use crate::{
+    facts,
     measure::{Cell, Measure},
     report::views,
     scenario::{Cause, Phase, Scenario, Tags},
@@ -20,7 +21,11 @@ pub(super) struct Traffic<'a> {
     by_clients: BTreeMap<&'a str, Slice>,
     by_phase: BTreeMap<&'static str, Slice>,
     by_region_and_clients: BTreeMap<&'a str, BTreeMap<&'a str, Slice>>,
+    origins: BTreeMap<&'static str, Origins<'a>>,
 }
+
+/// Requests by country and region, without those that are 0.
+type Origins<'a> = BTreeMap<&'static str, BTreeMap<&'a str, u64>>;
 
 #[derive(Debug, Serialize)]
 struct Slice {
@@ -57,7 +62,17 @@ pub(super) fn traffic<'a>(scenario: &'a Scenario, measure: &Measure) -> Traffic<
         by_clients: by_clients(None),
         by_phase: Phase::ALL.map(|phase| (phase.name(), by_phase(phase))).into(),
         by_region_and_clients: regions().map(|(r, name)| (name, by_clients(Some(r)))).collect(),
+        origins: Phase::ALL.map(|phase| (phase.name(), origins(scenario, measure, phase))).into(),
     }
+}
+
+fn origins<'a>(scenario: &'a Scenario, measure: &Measure, phase: Phase) -> Origins<'a> {
+    let regions = |country: usize| {
+        let requests = |(r, name): (usize, &'a String)| (name.as_str(), measure.requests_from(phase, country, r));
+        scenario.system.regions.iter().enumerate().map(requests).filter(|(_, n)| *n > 0).collect::<BTreeMap<_, _>>()
+    };
+    let countries = facts::countries().iter().enumerate();
+    countries.map(|(index, c)| (c.code.as_str(), regions(index))).filter(|(_, regions)| !regions.is_empty()).collect()
 }
 
 fn slice(cell: &Cell) -> Slice {
