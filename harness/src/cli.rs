@@ -10,6 +10,7 @@ mod interrupt;
 mod keys;
 mod listing;
 mod live;
+mod report;
 mod roles;
 mod run;
 mod serve;
@@ -43,6 +44,7 @@ Exit codes:
 const EXAMPLES: &str = "\
 Examples:
   georush run scenarios/black-friday.toml
+  georush report out/black-friday/result.json -o black-friday.html
   georush check scenarios/*.toml
   georush verify-determinism scenarios/black-friday.toml --seed 7
   georush serve --listen 127.0.0.1:8080
@@ -89,6 +91,9 @@ enum Command {
     /// Run a scenario live and simulated, and compare the two modes.
     #[command(after_long_help = twin::EXAMPLES)]
     Twin(twin::TwinArgs),
+    /// Turn results into a page, a summary, JUnit XML or CSV.
+    #[command(after_long_help = report::EXAMPLES)]
+    Report(report::ReportArgs),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
     /// Serve the geolocation API for one or more regions, and count usage.
@@ -202,6 +207,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Twin(args) => twin::twin(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
             Command::Keys(args) => keys::keys(args),
+            Command::Report(args) => report::report(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
             Command::Serve(args) => serve::serve(args),
             Command::Edge(args) => serve::edge(args),

@@ -85,7 +85,9 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 44] = [
+    let pages: [(&str, &[&str]); 46] = [
+        ("report-h", &["report", "-h"]),
+        ("report", &["report", "--help"]),
         ("georush-h", &["-h"]),
         ("georush", &["--help"]),
         ("run-h", &["run", "-h"]),
