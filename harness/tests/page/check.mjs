@@ -42,6 +42,7 @@ for (const file of args) {
       await page.locator(".chart").first().focus();
       await page.keyboard.press("ArrowRight");
       claim((await page.locator("#said").innerText()).includes("requests"), `${where}: arrow keys say nothing`);
+      await page.evaluate(() => document.querySelectorAll('details').forEach((d) => (d.open = true)));
       const reached = new Set();
       await page.locator("body").evaluate((b) => { document.activeElement.blur(); b.scrollTop = 0; });
       for (let n = 0; n < 400; n += 1) {
@@ -52,7 +53,8 @@ for (const file of args) {
       }
       const all = await page.locator("a,button,select,summary,[tabindex='0']").count();
       reached.delete(-1);
-      claim(reached.size >= all, `${where}: Tab reaches ${reached.size} of ${all}`);
+      const missed = await page.evaluate((ids) => [...document.querySelectorAll("a,button,select,summary,[tabindex='0']")].filter((_, i) => !ids.includes(i)).map((e) => e.outerHTML.slice(0, 100)), [...reached]);
+      claim(reached.size >= all, `${where}: Tab does not reach ${missed}`);
       await page.addScriptTag({ path: axe });
       const faults = (await page.evaluate(() => axe.run())).violations.filter((v) => ["serious", "critical"].includes(v.impact));
       for (const fault of faults) claim(false, `${where}: axe: ${fault.id}: ${fault.help}: ${fault.nodes[0].html.slice(0, 120)}`);
