@@ -10,7 +10,7 @@ use std::{
 
 /// Why results can't be written.
 #[derive(Debug, thiserror::Error)]
-#[error("can't write results to {}: {source}; give --out a directory that you may write to", path.display())]
+#[error("can't write results to {}: {source}; give a place that you may write to", path.display())]
 pub struct WriteError {
     /// What could not be written.
     pub path: PathBuf,
@@ -135,7 +135,7 @@ mod tests {
         fs::write(root.join("file"), "").expect("writable");
         let told = |path: &Path| Target::prepare(path, &["result.json"]).expect_err("blocked").to_string();
         assert!(told(&root.join("file")).starts_with("can't write results to "));
-        assert!(told(&root.join("file/below")).ends_with("give --out a directory that you may write to"));
+        assert!(told(&root.join("file/below")).ends_with("give a place that you may write to"));
         assert!(told(&root.join("taken")).contains("result.json is a directory"));
         assert_eq!(names(&root.join("taken")), ["result.json"]);
         fs::remove_dir_all(root).expect("ours");
