@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod plans;
 pub mod service;
 pub mod store;
+pub mod toml_text;
 pub mod usage;
 pub mod whitelist;
 

@@ -8,7 +8,10 @@ use georush_core::{Plan, WindowKind};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::nearest::nearest;
+use crate::{
+    nearest::nearest,
+    toml_text::{TomlText, Wrong},
+};
 
 /// The plans in this binary.
 const EMBEDDED: &str = include_str!("../data/plans.toml");
@@ -49,15 +52,8 @@ pub enum PlansError {
         source: io::Error,
     },
     /// Something in it is wrong.
-    #[error("{file}:{line}: {message}")]
-    Wrong {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: usize,
-        /// What was found and what was wanted.
-        message: String,
-    },
+    #[error(transparent)]
+    Wrong(#[from] Wrong),
     /// There is no plan of this name.
     #[error("{0}")]
     Unknown(String),
@@ -81,20 +77,17 @@ impl Plans {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlansError> {
-        let wrong = |at: usize, message: String| {
-            let line = text[..at].matches('\n').count() + 1;
-            PlansError::Wrong { file: file.to_owned(), line, message }
-        };
-        let raw: RawFile = toml::from_str(text)
-            .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", ")))?;
+        let source = TomlText { file, text };
+        let raw: RawFile = source.read()?;
         let mut specs = BTreeMap::new();
         for (name, raw) in raw.plans {
-            let spec = raw.resolve(&name).map_err(|(at, message)| wrong(at, message))?;
+            let spec = raw.resolve(&name).map_err(|(at, message)| source.wrong(at, message))?;
             specs.insert(spec.name.clone(), spec);
         }
         let mut plans = Self { specs, anonymous: None };
         if let Some(RawAnonymous { plan }) = raw.anonymous {
-            let spec = plans.require(plan.get_ref()).map_err(|error| wrong(plan.span().start, error.to_string()))?;
+            let spec =
+                plans.require(plan.get_ref()).map_err(|error| source.wrong(plan.span().start, error.to_string()))?;
             // Nobody signed up, so there is no anchor that every region agrees on.
             let window = WindowKind::DayUtc;
             plans.anonymous = Some(PlanSpec { plan: Plan { window, ..spec.plan }, ..spec.clone() });

@@ -11,6 +11,8 @@ use std::{
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::toml_text::{TomlText, Wrong};
+
 /// Where usage log lines go when an edge writes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logs {
@@ -74,15 +76,8 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// What it says is wrong.
-    #[error("{file}:{line}: {message}")]
-    Wrong {
-        /// The file.
-        file: String,
-        /// Line of it, from 1.
-        line: usize,
-        /// What was found and what was expected.
-        message: String,
-    },
+    #[error(transparent)]
+    Wrong(#[from] Wrong),
 }
 
 impl Config {
@@ -103,25 +98,18 @@ impl Config {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let wrong = |at: usize, message: String| {
-            let line = text[..at].matches('\n').count() + 1;
-            ConfigError::Wrong { file: file.to_owned(), line, message }
-        };
-        let raw: Raw = toml::from_str(text)
-            .map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message().replace('\n', ", ")))?;
+        let source = TomlText { file, text };
+        let raw: Raw = source.read()?;
         let kind = raw.backend;
+        let misfit = |message: &str| source.wrong(kind.span().start, message.to_owned()).into();
         match (kind.get_ref(), raw.embedded, raw.aws) {
             (Kind::Embedded, embedded, None) => Ok(Self::Embedded(embedded.and_then(|embedded| embedded.state))),
-            (Kind::Aws, None, Some(aws)) => aws.resolve().map(Self::Aws).map_err(|(at, message)| wrong(at, message)),
-            (Kind::Aws, _, None) => {
-                Err(wrong(kind.span().start, "backend is \"aws\", expected a table [aws]".to_owned()))
+            (Kind::Aws, None, Some(aws)) => {
+                aws.resolve().map(Self::Aws).map_err(|(at, message)| source.wrong(at, message).into())
             }
-            (Kind::Embedded, _, Some(_)) => {
-                Err(wrong(kind.span().start, "backend is \"embedded\", expected no table [aws]".to_owned()))
-            }
-            (Kind::Aws, Some(_), Some(_)) => {
-                Err(wrong(kind.span().start, "backend is \"aws\", expected no table [embedded]".to_owned()))
-            }
+            (Kind::Aws, _, None) => Err(misfit("backend is \"aws\", expected a table [aws]")),
+            (Kind::Embedded, _, Some(_)) => Err(misfit("backend is \"embedded\", expected no table [aws]")),
+            (Kind::Aws, Some(_), Some(_)) => Err(misfit("backend is \"aws\", expected no table [embedded]")),
         }
     }
 }
@@ -174,11 +162,11 @@ struct RawLogs {
     role: Option<String>,
 }
 
-/// What is wrong, and where in the text.
-type Wrong = (usize, String);
+/// What is wrong, behind where in the text.
+type Complaint = (usize, String);
 
 impl RawAws {
-    fn resolve(self) -> Result<Aws, Wrong> {
+    fn resolve(self) -> Result<Aws, Complaint> {
         let everywhere = self.endpoint.map(endpoint).transpose()?;
         let Some(home) = &self.central.region else {
             return Err((
@@ -213,7 +201,7 @@ impl RawAws {
 }
 
 impl RawTable {
-    fn resolve(self, path: &str, region: &str, usual: &str, everywhere: Option<&String>) -> Result<TableAt, Wrong> {
+    fn resolve(self, path: &str, region: &str, usual: &str, everywhere: Option<&String>) -> Result<TableAt, Complaint> {
         let own = self.endpoint.map(endpoint).transpose()?;
         let region = self.region.map_or_else(|| region.to_owned(), Spanned::into_inner);
         // Source: DynamoDB developer guide, "Naming rules": 3 to 255 letters, digits, hyphens, underscores and dots.
@@ -225,7 +213,7 @@ impl RawTable {
     }
 }
 
-fn endpoint(url: Spanned<String>) -> Result<String, Wrong> {
+fn endpoint(url: Spanned<String>) -> Result<String, Complaint> {
     let (at, url) = (url.span().start, url.into_inner());
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     match rest {
@@ -234,7 +222,7 @@ fn endpoint(url: Spanned<String>) -> Result<String, Wrong> {
     }
 }
 
-fn named(path: &str, name: Spanned<String>, others: &str, least: usize, most: usize) -> Result<String, Wrong> {
+fn named(path: &str, name: Spanned<String>, others: &str, least: usize, most: usize) -> Result<String, Complaint> {
     let (at, name) = (name.span().start, name.into_inner());
     let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
     if fits && (least..=most).contains(&name.len()) {
