@@ -17,13 +17,14 @@ use std::{
 
 use georush_system::{
     backend::Backend,
-    core::{Status, Version},
-    item::Account,
+    core::Status,
     pipeline::{Aggregator, AggregatorCounters, Pipeline, Replicator, ReplicatorCounters, Settings, join, now},
     store::Directory,
     usage::Line,
 };
-use support::{Admitting, Chance, State, aggregate, backup, count, eventually, identifier, quick, replicate, restore};
+use support::{
+    Admitting, Chance, State, account, aggregate, backup, count, eventually, identifier, quick, replicate, restore,
+};
 
 const SUBJECTS: u32 = 7;
 
@@ -88,15 +89,7 @@ fn a_revoked_key_is_revoked_in_every_region() {
     let pipeline = Pipeline::start(&state.backend(), &regions, quick()).expect("starts");
     let mut edges = regions.map(|region| join(&state.directory(), region).expect("joins").feed);
     let mut central = state.directory().central().expect("opens");
-    let account = Account {
-        plan: "free".into(),
-        created: now(),
-        status: Status::Active,
-        whitelist: None,
-        label: "".into(),
-        version: Version::default(),
-    };
-    central.sign_up(&identifier(0), &account).expect("new");
+    central.sign_up(&identifier(0), &account()).expect("new");
     let mut reaches_all = |status: Status| {
         for feed in &mut edges {
             let mut seen = None;

@@ -11,13 +11,13 @@ use std::{
 };
 
 use georush_system::{
-    core::{Status, Version},
-    item::Account,
     pipeline::{From, Pipeline, Replicator, ReplicatorCounters, Settings, now, rebuild, replay, resend},
     store::Error,
     usage::Line,
 };
-use support::{Admitting, Chance, State, aggregate, backup, eventually, identifier, quick, replicate, restore};
+use support::{
+    Admitting, Chance, State, account, aggregate, backup, eventually, identifier, quick, replicate, restore,
+};
 
 /// Every row of the central table without its version, and every region's gaps.
 fn table(state: &State) -> Vec<(String, u32, Vec<u8>, u64)> {
@@ -137,15 +137,7 @@ fn what_was_lost_or_altered_in_a_region_is_repaired() {
     for region in ["us-east-1", "ap-southeast-2"] {
         replicate(&state, region);
     }
-    let account = Account {
-        plan: "free".into(),
-        created: now(),
-        status: Status::Active,
-        whitelist: None,
-        label: "".into(),
-        version: Version::default(),
-    };
-    state.directory().central().expect("opens").sign_up(&identifier(0), &account).expect("new");
+    state.directory().central().expect("opens").sign_up(&identifier(0), &account()).expect("new");
     replicate(&state, "eu-west-1");
     let mut wrong = 0;
     for sql in [

@@ -20,7 +20,7 @@ use georush_system::{
         Identifier, Plan, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, Version, WindowKind,
         edge::{Edge, Effect, Enforcement, OnUnavailable, Request},
     },
-    item::Item,
+    item::{Account, Item},
     key,
     pipeline::{
         Aggregator, AggregatorCounters, Feed, Joined, Replicator, ReplicatorCounters, Settings, Uplink, join, now,
@@ -67,6 +67,18 @@ pub(crate) fn identifier(subject: u32) -> Identifier {
         0 => key::identifier(&format!("key {subject}")),
         1 => Identifier::from_ip(std::net::Ipv4Addr::from(subject).into()),
         _ => Identifier::Referer(format!("shop-{subject}.example").into()),
+    }
+}
+
+/// An account on the free plan, new.
+pub(crate) fn account() -> Account {
+    Account {
+        plan: "free".into(),
+        created: now(),
+        status: Status::Active,
+        whitelist: None,
+        label: "".into(),
+        version: Version::default(),
     }
 }
 
