@@ -33,14 +33,7 @@ impl Addresses {
     /// # Errors
     /// If that can't be read, or knows no address of any of them.
     pub fn find(countries: &[usize]) -> Result<Self, String> {
-        let settings = geo::Settings {
-            files: Vec::new(),
-            built_in: true,
-            small_memory: true,
-            flags: String::new(),
-            threats: None,
-        };
-        let geo = Geo::load(&settings).map_err(|error| error.to_string())?;
+        let geo = Geo::load(&built_in()).map_err(|error| error.to_string())?;
         let codes = facts::countries();
         let wanted: BTreeMap<_, _> =
             countries.iter().map(|&country| (geo.countries().id(&codes[country].code), country)).collect();
@@ -119,6 +112,11 @@ fn size(blocks: &[(u32, u32)]) -> u64 {
     blocks.iter().map(|&(_, count)| u64::from(count)).sum()
 }
 
+/// The data in this binary, without an index: it is read through once.
+fn built_in() -> geo::Settings {
+    geo::Settings { small_memory: true, ..geo::Settings::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,14 +125,7 @@ mod tests {
     fn callers_of_a_country_have_addresses_that_the_data_puts_there() {
         let countries: Vec<usize> = ["AU", "DE", "NZ"].map(|code| facts::country(code).expect("known")).to_vec();
         let addresses = Addresses::find(&countries).expect("readable");
-        let settings = geo::Settings {
-            files: Vec::new(),
-            built_in: true,
-            small_memory: true,
-            flags: String::new(),
-            threats: None,
-        };
-        let geo = Geo::load(&settings).expect("readable");
+        let geo = Geo::load(&built_in()).expect("readable");
         let place = |ip: Ipv4Addr| geo.place(ip.into(), "en").map(|place| place.country);
         for &country in &countries {
             let id = geo.countries().id(&facts::countries()[country].code);
