@@ -3,39 +3,32 @@
 //!
 //! Not here: what needs no server.
 
+mod served;
+mod way;
+
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    net::Ipv4Addr,
     process,
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
 use georush_aws::Aws;
-use georush_core::{
-    Identifier, Origin, Status, SubjectId, Timestamp, UsageEvent, Version, WindowId,
-    edge::{Enforcement, OnUnavailable},
-};
+use georush_core::{Identifier, Origin, Status, SubjectId, Timestamp, UsageEvent, Version, WindowId};
 use georush_system::{
-    address::Trusted,
-    api::Dialects,
     backend::{Backend, config::Config},
-    geo,
-    http::Limits,
     item::{Account, Item},
     key,
     pipeline::{Aggregator, AggregatorCounters, Joined, Pipeline, Replicator, ReplicatorCounters, Settings, join, now},
-    service::{self, Region, RowsFrom, Service, UsageLog},
     store::{Batch, Error},
     usage::Line,
 };
-use tokio::sync::watch;
+use way::{DEAD, THROTTLED, WELL, WITHOUT_ANSWERS, WITHOUT_CHECKPOINTS, Way};
 
 /// A name of the test's own, so that tests share a server.
 fn unique(name: &str) -> String {
@@ -353,103 +346,6 @@ async fn split_all(client: &aws_sdk_kinesis::Client, name: &str) {
     }
 }
 
-/// What the way to the endpoint is like.
-const WELL: u8 = 0;
-const DEAD: u8 = 1;
-const GARBAGE: u8 = 2;
-const SLOW: u8 = 3;
-const THROTTLED: u8 = 4;
-/// Transactions, and so checkpoints, don't get through.
-const WITHOUT_CHECKPOINTS: u8 = 5;
-/// Writes arrive, their answers don't.
-const WITHOUT_ANSWERS: u8 = 6;
-
-/// A way to the emulator that can be made bad.
-struct Way {
-    url: String,
-    is: Arc<AtomicU8>,
-}
-
-impl Way {
-    fn new() -> Self {
-        let to = std::env::var("AWS_ENDPOINT_URL").expect("it names the emulator");
-        let to = to.trim_start_matches("http://").trim_end_matches('/').to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let is = Arc::new(AtomicU8::new(WELL));
-        let shared = Arc::clone(&is);
-        thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let (is, to) = (Arc::clone(&shared), to.clone());
-                thread::spawn(move || carry(client, &to, &is));
-            }
-        });
-        Self { url, is }
-    }
-}
-
-/// Carries one connection, a request at a time.
-fn carry(mut client: TcpStream, to: &str, is: &AtomicU8) {
-    let mut read = [0; 65_536];
-    while let Ok(number @ 1..) = client.read(&mut read) {
-        match is.load(Ordering::Relaxed) {
-            DEAD => return,
-            GARBAGE => {
-                let _ = client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\nconnection: close\r\n\r\nnot you");
-                return;
-            }
-            THROTTLED => {
-                let body = r#"{"__type":"x#ProvisionedThroughputExceededException","message":"slow down"}"#;
-                let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
-                let _ =
-                    client.write_all(format!("{head} {}\r\nconnection: close\r\n\r\n{body}", body.len()).as_bytes());
-                return;
-            }
-            WITHOUT_CHECKPOINTS if asks(&read[..number], "TransactWriteItems") => return,
-            SLOW => thread::sleep(Duration::from_secs(3)),
-            _ => {}
-        }
-        let lost = is.load(Ordering::Relaxed) == WITHOUT_ANSWERS && asks(&read[..number], "UpdateItem");
-        let Ok(mut server) = TcpStream::connect(to) else { return };
-        if server.write_all(&read[..number]).is_err() {
-            return;
-        }
-        // The rest of a long request, then the answer.
-        let _ = client.set_read_timeout(Some(Duration::from_millis(5)));
-        while let Ok(number @ 1..) = client.read(&mut read) {
-            if server.write_all(&read[..number]).is_err() {
-                return;
-            }
-        }
-        let _ = client.set_read_timeout(None);
-        let _ = server.set_read_timeout(Some(Duration::from_secs(10)));
-        let mut answer = BufReader::new(server);
-        let (mut head, mut length) = (Vec::new(), 0);
-        while let Ok(1..) = answer.read_until(b'\n', &mut head) {
-            let line = head.rsplit(|byte| *byte == b'\n').nth(1).unwrap_or_default();
-            let line = String::from_utf8_lossy(line).to_ascii_lowercase();
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        if answer.read_exact(&mut body).is_err()
-            || lost
-            || client.write_all(&head).and_then(|()| client.write_all(&body)).is_err()
-        {
-            return;
-        }
-    }
-}
-
-/// Whether a request is of this operation.
-fn asks(request: &[u8], operation: &str) -> bool {
-    String::from_utf8_lossy(request).contains(&format!(".{operation}\r\n"))
-}
-
 #[test]
 #[ignore = "needs an emulator; system/aws/tests/emulated/run"]
 fn counts_are_exact_although_checkpoints_fail_and_answers_get_lost() {
@@ -481,124 +377,4 @@ fn counts_are_exact_although_checkpoints_fail_and_answers_get_lost() {
         });
     }
     assert_eq!(counters.missing.load(Ordering::Relaxed), 0);
-}
-
-/// A service at work.
-struct Running {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    _reload: watch::Sender<u64>,
-    thread: thread::JoinHandle<()>,
-}
-
-impl Running {
-    fn start(backend: Arc<dyn Backend>, rows: RowsFrom, on_unavailable: OnUnavailable) -> Self {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/GeoLite2-City-Test.mmdb");
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = service::Settings {
-            regions: vec![Region { name: "us-east-1".to_owned(), addresses: vec![any] }],
-            backend,
-            plans: None,
-            geo: geo::Settings { files: vec![fixture], built_in: false, ..geo::Settings::default() },
-            reload_every: Duration::from_secs(60),
-            trusted: Trusted::new(vec!["127.0.0.0/8".parse().expect("a block")]),
-            dialects: Dialects::default(),
-            tls: None,
-            usage_log: UsageLog::None,
-            aggregate: true,
-            replicate: true,
-            enforcement: Enforcement::ReplicatedPlusLocal,
-            on_unavailable,
-            rows,
-            rows_kept: Duration::from_secs(3),
-            limits: Limits { drain_idle_time: Duration::from_millis(50), ..Limits::default() },
-        };
-        let service = Service::open(&settings).expect("it opens");
-        let address = service.addresses().next().expect("one region").1[0];
-        let ((stop, stopped), (reload, asked)) = (watch::channel(false), watch::channel(0));
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-            runtime.expect("a runtime").block_on(service.run(stopped, asked)).expect("it runs");
-        });
-        Self { address, stop, _reload: reload, thread }
-    }
-
-    fn get(&self, path: &str) -> u16 {
-        let mut stream = TcpStream::connect(self.address).expect("it listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("it reads");
-        let mut text = String::new();
-        stream.read_to_string(&mut text).expect("it answers");
-        text.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
-    }
-
-    fn stop(self) {
-        self.stop.send(true).expect("it listens");
-        self.thread.join().expect("it ends");
-    }
-}
-
-const PATH: &str = "/81.2.69.160?api-key=the-first-key";
-
-#[test]
-#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
-fn requests_are_served_counted_and_replicated_from_end_to_end() {
-    let backend = backend("service", "");
-    let subject = key::identifier("the-first-key");
-    backend.accounts().and_then(|mut central| central.sign_up(&subject, &account(""))).expect("new");
-    let service = Running::start(backend.clone(), RowsFrom::Memory, OnUnavailable::Open);
-    eventually("the key arrives", || service.get("/readyz") == 200 && service.get(PATH) == 200);
-    for _ in 0..60 {
-        assert_eq!(service.get(PATH), 200);
-    }
-    eventually("all are counted", || central(&*backend, &subject) == 61);
-    eventually("the region has the count", || regional(&*backend, "us-east-1", &subject) == 61);
-    service.stop();
-    assert_eq!(central(&*backend, &subject), 61);
-}
-
-/// What requests are answered while the way is bad, and how long the slowest takes; then the way is well again.
-fn through_a_bad_way(rows: RowsFrom, policy: OnUnavailable, while_bad: u16) {
-    let way = Way::new();
-    let backend = backend("bad", &format!("endpoint = {:?}", way.url));
-    let subject = key::identifier("the-first-key");
-    backend.accounts().and_then(|mut central| central.sign_up(&subject, &account(""))).expect("new");
-    let service = Running::start(backend.clone(), rows, policy);
-    eventually("the key arrives", || service.get(PATH) == 200);
-    let mut admitted = 1;
-    for bad in [DEAD, GARBAGE, SLOW, THROTTLED] {
-        way.is.store(bad, Ordering::Relaxed);
-        eventually("it is noticed", || {
-            admitted += u64::from(service.get(PATH) == 200);
-            service.get("/readyz") == 503
-        });
-        for _ in 0..10 {
-            let status = service.get(PATH);
-            assert_eq!(status, while_bad, "{bad}");
-            admitted += u64::from(status == 200);
-        }
-        way.is.store(WELL, Ordering::Relaxed);
-        eventually("it is well again", || {
-            admitted += u64::from(service.get(PATH) == 200);
-            service.get("/readyz") == 200
-        });
-        eventually("and requests are served", || {
-            let served = service.get(PATH) == 200;
-            admitted += u64::from(served);
-            served
-        });
-    }
-    eventually("all that was admitted is counted", || central(&*backend, &subject) == admitted);
-    service.stop();
-}
-
-#[test]
-#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
-fn requests_are_served_by_policy_while_the_endpoint_is_bad_and_all_is_counted_once_it_is_well() {
-    through_a_bad_way(RowsFrom::Memory, OnUnavailable::Open, 200);
-}
-
-#[test]
-#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
-fn with_rows_from_the_table_a_bad_endpoint_is_answered_by_policy_too() {
-    through_a_bad_way(RowsFrom::Table, OnUnavailable::Closed, 503);
 }
