@@ -195,6 +195,10 @@ fn observe(
         let (flights, effort) = join(sending);
         (flights, effort, done, watching.map_or(0, join))
     });
+    // Processes that were started anew have new ids.
+    let ids = topology
+        .as_ref()
+        .map_or_else(Vec::new, |topology| topology.lock().unwrap_or_else(PoisonError::into_inner).ids());
     let usage = machine::snapshot(&ids).since(&before);
     if stop.load(Ordering::Relaxed) {
         return Err(Error::Interrupted);

@@ -71,7 +71,12 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
     let scaled = at_live_scale(&scenario);
     let mut reasons = Vec::new();
     let calibration = match given {
-        Some(calibration) => calibration,
+        Some(calibration) => {
+            if !calibration.valid {
+                reasons.push("calibration: the run that it is of was not valid".to_owned());
+            }
+            calibration
+        }
         None => {
             eprintln!("calibrating: {} real", format::elapsed(scaled.duration_us));
             let other = twin::calibration_scenario(&scaled);

@@ -173,6 +173,7 @@ pub fn assemble(scenario: &Scenario, evidence: Evidence) -> (Outcome, Live) {
         }
         measure.enter(way.phase);
         measure.record(Sample { region: way.region, clients, cause: seen.cause, answered: seen.answered }, &parts);
+        measure.came_from(usize::from(arrival.country), way.region);
     }
     while bucket_end_us < scenario.duration_us + width_us {
         close(&mut measure, evidence.readings.as_ref(), bucket_end_us.min(evidence.end_us), admitted);
