@@ -51,7 +51,6 @@ fn main() {
         in_flight_max: if open { 4_096 } else { CONNECTIONS },
         timeout_us: 10_000_000,
         overflow: if open { Overflow::Drop } else { Overflow::Wait },
-        cuts: Vec::new(),
     })
     .expect("the kernel has an epoll instance to give");
     // Without a rate, as many requests as a fast server answers in that time; what counts is the cost of one.

@@ -158,7 +158,6 @@ pub fn run(scenario: &Scenario, options: &Options<'_>) -> Result<(Outcome, Live)
         in_flight_max: scenario.live.max_in_flight as usize,
         timeout_us: scenario.live.timeout_us,
         overflow: Overflow::Drop,
-        cuts: Vec::new(),
     })
     .map_err(|error| Error::Environment(format!("the kernel gives no epoll instance: {error}")))?;
     warm_up(&mut generator, scenario, options.stop);

@@ -27,6 +27,7 @@ pub mod ways;
 
 use georush_core::{SubjectId, Timestamp, WindowId};
 
+pub(crate) use trace::mix;
 pub use trace::{BLOCK, subject_name};
 
 use crate::{

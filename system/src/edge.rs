@@ -396,9 +396,13 @@ impl Edge {
         }
         if let Some(usage) = &item.usage {
             let own = usage.components.iter().find(|(origin, _)| *origin == self.settings.origin);
-            let total = usage.components.iter().map(|(_, value)| value).sum();
             let own = own.map_or(0, |(_, value)| *value);
-            subject.row.put_usage(UsageGroup { window: usage.window, total, own, version: usage.version });
+            subject.row.put_usage(UsageGroup {
+                window: usage.window,
+                total: usage.total(),
+                own,
+                version: usage.version,
+            });
             self.tally.counted_at.fetch_max(usage.counted_at.0, Ordering::Relaxed);
         }
     }

@@ -46,3 +46,11 @@ pub struct Usage {
     /// When the newest event in it was decided: the count holds nothing newer.
     pub counted_at: Timestamp,
 }
+
+impl Usage {
+    /// The count: admitted cost of all origins.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.components.iter().map(|(_, cost)| cost).sum()
+    }
+}

@@ -17,7 +17,7 @@ use georush_system::{
     whitelist::{Entry, Whitelist},
 };
 
-use super::{Stop, backend::BackendArg, print};
+use super::{Stop, backend::BackendArg, listing::Format, print};
 use view::View;
 
 /// Where state is kept unless somebody says otherwise.
@@ -213,7 +213,7 @@ fn list(json: bool, state: &State, plans: &PlansFile) -> Result<(), Stop> {
     if json {
         return print(&view::json(&views));
     }
-    print(&View::table(&views))
+    View::listing(&views).print(Format::Table)
 }
 
 fn show(key: &str, json: bool, state: &State, plans: &PlansFile) -> Result<(), Stop> {

@@ -5,18 +5,19 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
+use georush::scenario::units::show_instant;
 use georush_system::{
     core::{Identifier, Timestamp, WindowId},
     item::{Account, Usage},
     pipeline::now,
     plans::{PlanSpec, Plans},
-    store::Directory,
+    store::{Central, Directory},
 };
 use serde_json::Value;
 
 use super::{
     Stop,
-    keys::{PlansFile, State, find, view::instant},
+    keys::{PlansFile, State, find},
     listing::{Format, Listing},
 };
 
@@ -114,10 +115,6 @@ impl Counted {
         }
     }
 
-    fn used(&self) -> u64 {
-        self.usage.components.iter().map(|(_, value)| value).sum()
-    }
-
     fn by_region(&self) -> BTreeMap<u16, u64> {
         let mut regions = BTreeMap::new();
         for (origin, value) in &self.usage.components {
@@ -127,7 +124,7 @@ impl Counted {
     }
 
     fn bounds(&self) -> [Value; 2] {
-        let text = |at: Option<Timestamp>| at.map_or(Value::Null, |at| instant(at).into());
+        let text = |at: Option<Timestamp>| at.map_or(Value::Null, |at| show_instant(at).into());
         [text(self.window.map(|window| window.0)), text(self.window.map(|window| window.1))]
     }
 }
@@ -143,24 +140,28 @@ pub(super) fn usage(args: &UsageArgs) -> Result<u8, Stop> {
     .map(|()| 0)
 }
 
-fn counted(common: &Common) -> Result<Vec<Counted>, Stop> {
-    let (plans, now) = (common.plans.load()?, now());
+fn central(common: &Common) -> Result<Central, Stop> {
     let directory = Directory::existing(&common.state.files("usage")?).map_err(Stop::could_not_run)?;
-    let all = directory.central().and_then(|mut central| central.all_usage()).map_err(Stop::could_not_run)?;
+    directory.central().map_err(Stop::could_not_run)
+}
+
+fn counted(central: &mut Central, common: &Common) -> Result<Vec<Counted>, Stop> {
+    let (plans, now) = (common.plans.load()?, now());
+    let all = central.all_usage().map_err(Stop::could_not_run)?;
     Ok(all.into_iter().map(|row| Counted::new(now, &plans, row)).collect())
 }
 
 fn top(limit: usize, common: &Common) -> Result<(), Stop> {
-    let mut counted = counted(common)?;
+    let mut counted = counted(&mut central(common)?, common)?;
     counted.retain(|row| row.current);
     // Equals in the order of their names.
-    counted.sort_by_key(|row| std::cmp::Reverse(row.used()));
+    counted.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
     let row = |row: &Counted| {
         let [start, end] = row.bounds();
         let quota = row.quota.map_or(Value::Null, Value::from);
         let (subject, plan, label) =
             (row.subject.to_string().into(), row.plan.clone().into(), row.label.clone().into());
-        vec![subject, plan, row.used().into(), quota, start, end, label]
+        vec![subject, plan, row.usage.total().into(), quota, start, end, label]
     };
     let rows = counted.iter().take(limit).map(row).collect();
     let columns = &["subject", "plan", "used", "quota", "window_start", "window_end", "label"];
@@ -169,25 +170,26 @@ fn top(limit: usize, common: &Common) -> Result<(), Stop> {
 
 fn by_plan(common: &Common) -> Result<(), Stop> {
     let mut sums = BTreeMap::<String, (u64, u64)>::new();
-    for row in counted(common)?.iter().filter(|row| row.current) {
+    for row in counted(&mut central(common)?, common)?.iter().filter(|row| row.current) {
         let sum = sums.entry(row.plan.clone()).or_default();
-        *sum = (sum.0 + 1, sum.1 + row.used());
+        *sum = (sum.0 + 1, sum.1 + row.usage.total());
     }
     let rows = sums.into_iter().map(|(plan, (subjects, used))| vec![plan.into(), subjects.into(), used.into()]);
     Listing::new(&["plan", "subjects", "used"], rows.collect()).print(common.format)
 }
 
 fn by_region(key: Option<&String>, common: &Common) -> Result<(), Stop> {
-    let directory = Directory::existing(&common.state.files("usage")?).map_err(Stop::could_not_run)?;
-    let mut central = directory.central().map_err(Stop::could_not_run)?;
+    let mut central = central(common)?;
     let names: BTreeMap<u16, String> = central.regions().map_err(Stop::could_not_run)?.into_iter().collect();
     let wanted = key.map(|key| find(&mut central, key)).transpose()?.map(|item| item.subject);
     let mut rows = Vec::new();
-    for row in counted(common)?.iter().filter(|row| wanted.as_ref().is_none_or(|wanted| *wanted == row.subject)) {
+    for row in
+        counted(&mut central, common)?.iter().filter(|row| wanted.as_ref().is_none_or(|wanted| *wanted == row.subject))
+    {
         for (region, used) in row.by_region() {
             let [start, end] = row.bounds();
             let region = names.get(&region).cloned().unwrap_or_else(|| region.to_string());
-            let counted_at = instant(row.usage.counted_at).into();
+            let counted_at = show_instant(row.usage.counted_at).into();
             rows.push(vec![
                 row.subject.to_string().into(),
                 row.plan.clone().into(),

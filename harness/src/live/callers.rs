@@ -12,7 +12,6 @@ use sha2::{Digest, Sha256};
 
 use super::addresses::Addresses;
 use crate::{
-    facts,
     scenario::{IdentifierKind, NamedPlan, Scenario},
     simulate::{sample::Alias, seed::Seed},
     workload::{self, Arrival},
@@ -206,6 +205,6 @@ impl Homes {
 
     fn draw(&mut self) -> usize {
         let place = self.places.draw(self.bits.next_u64()) as usize;
-        self.countries.get(place).copied().unwrap_or_default().min(facts::countries().len() - 1)
+        self.countries.get(place).copied().unwrap_or_default()
     }
 }

@@ -78,8 +78,6 @@ pub struct Settings {
     pub timeout_us: u64,
     /// What happens beyond `in_flight_max`.
     pub overflow: Overflow,
-    /// When the way to an address is cut; connections there end then. In the order of time.
-    pub cuts: Vec<Cut>,
 }
 
 /// What became of a request.
@@ -150,6 +148,9 @@ pub struct Generator {
     /// Requests that wait for an answer in the order of their sending: number and connection.
     waiting: VecDeque<(usize, usize)>,
     in_flight: usize,
+    /// When the way to an address is cut; connections there end then. In the order of time.
+    cuts: Vec<Cut>,
+    /// The next of them.
     cut: usize,
     effort: Effort,
 }
@@ -171,6 +172,7 @@ impl Generator {
             flights: Vec::new(),
             waiting: VecDeque::new(),
             in_flight: 0,
+            cuts: Vec::new(),
             cut: 0,
             effort: Effort::default(),
             settings,
@@ -179,7 +181,7 @@ impl Generator {
 
     /// When ways are cut in the next run; in the order of time.
     pub fn set_cuts(&mut self, cuts: Vec<Cut>) {
-        (self.settings.cuts, self.cut) = (cuts, 0);
+        (self.cuts, self.cut) = (cuts, 0);
     }
 
     /// Sends all of `plan` and waits for the last fate. Stops sending once `stop` is set.
@@ -226,7 +228,7 @@ impl Generator {
         let send_us = next.filter(|_| !full).map(|shot| shot.at_us.cast_signed());
         let oldest = self.waiting.front().map(|&(number, _)| self.flights[number].sent_us);
         let expire_us = oldest.map(|sent_us| (sent_us + self.settings.timeout_us).cast_signed());
-        let cut_us = self.settings.cuts.get(self.cut).map(|cut| cut.at_us.cast_signed());
+        let cut_us = self.cuts.get(self.cut).map(|cut| cut.at_us.cast_signed());
         [send_us, expire_us, cut_us].into_iter().flatten().min().unwrap_or(i64::MAX)
     }
 
@@ -369,7 +371,7 @@ impl Generator {
     /// Gives up what has waited too long, and what is on a way that is cut now.
     fn expire(&mut self, now_us: i64) {
         let now_us = now_us.max(0).cast_unsigned();
-        while let Some(&Cut { to, .. }) = self.settings.cuts.get(self.cut).filter(|cut| cut.at_us <= now_us) {
+        while let Some(&Cut { to, .. }) = self.cuts.get(self.cut).filter(|cut| cut.at_us <= now_us) {
             self.cut += 1;
             for place in 0..self.connections.len() {
                 if self.connections[place].as_ref().is_some_and(|connection| connection.region == to) {

@@ -20,7 +20,7 @@ use crate::{
     },
     outcome::Outcome,
     scenario::{Cause, Phase, Scenario, Tags},
-    simulate::{subject_name, ways::Way},
+    simulate::{mix, subject_name, ways::Way},
     workload::{self, Arrival},
 };
 
@@ -146,7 +146,7 @@ pub fn assemble(scenario: &Scenario, evidence: Evidence) -> (Outcome, Live) {
             bucket_end_us += width_us;
         }
         let Planned { clients, arrival, way } = *planned;
-        digest = fold(digest, arrival.at_us ^ u64::from(arrival.subject.0) << 32 ^ (way.region as u64) << 56);
+        digest = mix(digest, arrival.at_us ^ u64::from(arrival.subject.0) << 32 ^ (way.region as u64) << 56);
         lag.saturating_record(flight.taken_us.saturating_sub(flight.at_us));
         let call = call(planned, flight, quotas[arrival.subject.index()]);
         admitted += u64::from(matches!(call.answer, Answer::Admitted { .. }));
@@ -322,11 +322,6 @@ fn tables(readings: &Readings) -> TablesSeen<'_> {
         regions: readings.regions.iter().map(|reading| seen(reading, table(reading))).collect(),
         known_gaps: readings.missing,
     }
-}
-
-fn fold(digest: u64, value: u64) -> u64 {
-    let product = u128::from(digest ^ 0x9E37_79B9_7F4A_7C15) * u128::from((value ^ 0xD6E8_FEB8_6659_FD93) | 1);
-    (product >> 64) as u64 ^ product as u64
 }
 
 fn narrow(us: u64) -> u32 {

@@ -32,7 +32,7 @@ pub struct Reading {
     pub crossed_us: Vec<Option<u64>>,
     /// Counts that were seen to fall.
     pub fallen: u64,
-    /// Looks that found something new.
+    /// Changes of counts that were seen.
     pub changes: u64,
 }
 
@@ -152,7 +152,7 @@ fn take(
         if usage.window != windows[subject] {
             continue;
         }
-        let count = usage.components.iter().map(|(_, count)| count).sum();
+        let count = usage.total();
         let held = std::mem::replace(&mut reading.counts[subject], count);
         reading.fallen += u64::from(count < held);
         reading.total = (reading.total + count).saturating_sub(held);

@@ -233,7 +233,7 @@ fn prepare(
 }
 
 /// Whether the edge at `address` says that its rows can be believed.
-pub fn is_ready(address: SocketAddr) -> bool {
+fn is_ready(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut socket = TcpStream::connect_timeout(&address, Duration::from_millis(500))?;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;

@@ -91,7 +91,7 @@ mod tests {
             "question": "<script>alert(1)</script>", "verdict": "passed", "seed": 1, "mode": "simulation",
             "traffic": { "latency": { "histogram": "long" } },
         });
-        let page = page(&[Stored { file: "r.json".into(), scenario: "a<b".into(), json }]);
+        let page = page(&[Stored { scenario: "a<b".into(), json }]);
         assert!(!page.contains("<script>alert") && !page.contains("a<b"));
         assert!(page.contains("&lt;script&gt;alert(1)"));
         assert!(!page.contains("\"long\""));

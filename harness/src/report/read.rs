@@ -11,8 +11,6 @@ use super::json::{SCHEMA, seal};
 /// A result that came from a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
-    /// The file as it was given.
-    pub file: String,
     /// The scenario's name.
     pub scenario: String,
     /// The whole of it, as `docs/results-format.md` describes it.
@@ -50,5 +48,5 @@ pub fn read(path: &Path) -> Result<Stored, ReadError> {
     }
     let scenario = json["scenario"]["name"].as_str();
     let scenario = scenario.ok_or_else(|| wrong("it names no scenario; expected a result of georush run".into()))?;
-    Ok(Stored { file: file.clone(), scenario: scenario.to_owned(), json })
+    Ok(Stored { scenario: scenario.to_owned(), json })
 }

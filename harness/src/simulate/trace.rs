@@ -50,7 +50,7 @@ impl Trace {
 
 /// One step of a multiply-and-fold digest.
 #[inline]
-fn mix(digest: u64, value: u64) -> u64 {
+pub(crate) fn mix(digest: u64, value: u64) -> u64 {
     let product = u128::from(digest ^ 0x9E37_79B9_7F4A_7C15) * u128::from((value ^ 0xD6E8_FEB8_6659_FD93) | 1);
     (product >> 64) as u64 ^ product as u64
 }

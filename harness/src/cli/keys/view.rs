@@ -2,14 +2,16 @@
 //!
 //! Not here: finding it.
 
-use georush::report::format;
+use georush::{report::format, scenario::units::show_instant};
 use georush_system::{
     core::{Identifier, Status, Timestamp, Version, WindowKind},
-    item::Item,
+    item::{Item, Usage},
     pipeline,
     plans::Plans,
 };
 use serde::Serialize;
+
+use crate::cli::listing::Listing;
 
 /// Characters of a digest that tell keys apart.
 const SHORT: usize = 12;
@@ -67,13 +69,13 @@ impl View {
                     WindowKind::DayUtc => "a UTC day",
                     WindowKind::MonthCalendar => "a month",
                 },
-                used: counted.flat_map(|usage| &usage.components).map(|(_, value)| value).sum(),
+                used: counted.map(Usage::total).sum(),
                 advertised: spec.advertised,
                 quota: spec.plan.quota,
-                ends: instant(spec.plan.window.ends_at(id, created)),
+                ends: show_instant(spec.plan.window.ends_at(id, created)),
             }
         });
-        let (digest, created) = (digest(&item.subject), instant(created));
+        let (digest, created) = (digest(&item.subject), show_instant(created));
         Self { digest, plan, label, created, status, allow, window, regions: Vec::new() }
     }
 
@@ -108,20 +110,13 @@ impl View {
         )
     }
 
-    pub(super) fn table(views: &[Self]) -> String {
-        let heading = ["DIGEST", "PLAN", "STATUS", "CREATED", "USED", "LABEL"].map(str::to_owned);
+    /// A row for each key.
+    pub(super) fn listing(views: &[Self]) -> Listing {
         let row = |view: &Self| {
-            let (digest, status) = (view.short().to_owned(), view.status.to_owned());
-            [digest, view.plan.clone(), status, view.created.clone(), view.used(), view.label.clone()]
+            let cells = [view.short(), &view.plan, view.status, &view.created, &view.used(), &view.label];
+            cells.map(Into::into).to_vec()
         };
-        let rows: Vec<_> = std::iter::once(heading).chain(views.iter().map(row)).collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 6] = std::array::from_fn(width);
-        let line = |row: &[String; 6]| {
-            let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-        };
-        rows.iter().map(line).collect()
+        Listing::new(&["digest", "plan", "status", "created", "used", "label"], views.iter().map(row).collect())
     }
 
     pub(super) fn text(&self) -> String {
@@ -166,11 +161,4 @@ pub(super) fn digest(subject: &Identifier) -> String {
 
 fn version(version: Version) -> String {
     format!("{}.{}", version.generation, version.number)
-}
-
-/// A time as people and programs read it.
-pub(in crate::cli) fn instant(at: Timestamp) -> String {
-    let ((year, month, day), second) = (at.date(), at.0 / 1_000_000 % 86_400);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }

@@ -59,9 +59,8 @@ fn status(line: &[u8]) -> Option<u16> {
 }
 
 fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    let colon = line.get(name.len()).filter(|&&byte| byte == b':')?;
-    let _ = colon;
-    line[..name.len()].eq_ignore_ascii_case(name).then(|| line[name.len() + 1..].trim_ascii())
+    let is_named = line.get(name.len()) == Some(&b':') && line[..name.len()].eq_ignore_ascii_case(name);
+    is_named.then(|| line[name.len() + 1..].trim_ascii())
 }
 
 fn number(digits: &[u8]) -> Option<u64> {
