@@ -220,10 +220,10 @@ impl Server {
         }
         let renewing = shared.tls.clone().map(|tls| tokio::spawn(tls.keep_fresh()));
         shutdown.await;
-        shared.registry.begin();
+        let ended = shared.registry.begin();
         drop(stop);
         while accepting.join_next().await.is_some() {}
-        let drained = shared.registry.drain(shared.limits.drain_idle_time, shared.limits.drain_time).await;
+        let drained = shared.registry.drain(ended, shared.limits.drain_idle_time, shared.limits.drain_time).await;
         if let Some(renewing) = renewing {
             renewing.abort();
         }

@@ -74,8 +74,10 @@ impl Registry {
 
     /// Takes a connection in.
     pub(super) fn enter(self: &Arc<Self>) -> Ticket {
+        let mut wakers = self.wakers();
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.wakers().insert(number, None);
+        wakers.insert(number, None);
+        drop(wakers);
         self.counters.opened();
         Ticket { registry: Arc::clone(self), number }
     }
@@ -90,22 +92,26 @@ impl Registry {
         }
     }
 
-    /// From now on every answer is the last one of its connection.
-    pub(super) fn begin(&self) {
+    /// From now on every answer is the last one of its connection. Returns how many connections have ended by now.
+    pub(super) fn begin(&self) -> u64 {
+        let wakers = self.wakers();
+        let ended = self.next.load(Ordering::Relaxed) - wakers.len() as u64;
+        drop(wakers);
         self.enter_phase(Phase::Last);
+        ended
     }
 
-    /// Waits until all connections have ended, and makes them.
-    pub(super) async fn drain(&self, idle_time: Duration, time: Duration) -> Drained {
+    /// Waits until all connections have ended, and makes them; `ended` is what [`begin`](Self::begin) returned.
+    pub(super) async fn drain(&self, ended: u64, idle_time: Duration, time: Duration) -> Drained {
         let start = Instant::now();
-        let open = self.wakers().len() as u64;
         let _ = timeout_at(start + idle_time.min(time), self.all_ended()).await;
         self.enter_phase(Phase::Close);
         let _ = timeout_at(start + time, self.all_ended()).await;
         let cut_off = self.wakers().len() as u64;
         self.enter_phase(Phase::Cut);
         let _ = timeout_at(Instant::now() + CUT_TIME, self.all_ended()).await;
-        Drained { finished: open.saturating_sub(cut_off), cut_off }
+        // Some ended before anybody waited for them.
+        Drained { finished: self.next.load(Ordering::Relaxed) - ended - cut_off, cut_off }
     }
 
     fn enter_phase(&self, phase: Phase) {
