@@ -15,7 +15,7 @@ mod route;
 use std::{
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -63,6 +63,9 @@ impl Data {
         Self { geo, headers: Common::new(Some(date)) }
     }
 }
+
+/// Headers of answers that are not about data.
+static UNDATED: LazyLock<Common> = LazyLock::new(|| Common::new(None));
 
 /// Gives the readings of others for `/metrics`.
 pub type Readings = Box<dyn Fn() -> Vec<Reading> + Send + Sync>;
@@ -460,7 +463,7 @@ impl Handler for Api {
     fn refuse(&self, status: StatusCode, message: &str) -> Response<Bytes> {
         let error = Error::Http(status, message.to_owned());
         self.metrics.count(status, error.cause(), Duration::ZERO);
-        Reply::new(status, error.cause(), record::message(&error)).finish(&Common::new(None))
+        Reply::new(status, error.cause(), record::message(&error)).finish(&UNDATED)
     }
 }
 

@@ -119,7 +119,7 @@ pub trait Central: Debug + Send {
     /// [`Error::HeldBack`] if nothing may be published now, or the feed can't be read.
     fn changed(&mut self, after: u64, changes_max: u64) -> Result<Vec<Item>, Error>;
 
-    /// Items in the order of their subjects' text, after `after`, `most` at most. None from a backend that compares its tables itself.
+    /// Items in the order of their subjects' text, after `after`, `most` at most. None from a backend whose tables are not compared.
     ///
     /// # Errors
     /// [`Error::HeldBack`] if the table is being made whole, or it can't be read.
@@ -188,7 +188,7 @@ pub trait Regional: Debug + Send {
     fn put(&mut self, items: &[Item], cursor: Version) -> Result<u64, Error>;
 
     /// Items in the order of their subjects' text, after `after` and up to `upto`, to the end if there is none. None from a backend
-    /// that compares its tables itself.
+    /// whose tables are not compared.
     ///
     /// # Errors
     /// If the table can't be read.

@@ -77,6 +77,12 @@ impl Line {
         }
     }
 
+    /// Which of so many parts of the stream it goes to: lines of one lane stay together, and in order.
+    #[must_use]
+    pub fn part(&self, parts: u16) -> u16 {
+        self.region.wrapping_add(self.lane) % parts
+    }
+
     /// Appends the line and a line break.
     pub fn write(&self, out: &mut Vec<u8>) {
         serde_json::to_writer(&mut *out, self).expect("a vector takes everything, and a line has nothing JSON lacks");

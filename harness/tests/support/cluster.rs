@@ -18,7 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use georush_system::{core::Identifier, item::Item, key, store::Directory};
+use georush_system::{
+    core::Identifier,
+    item::{Item, Usage},
+    key,
+    store::Directory,
+};
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -186,7 +191,7 @@ impl Drop for Cluster {
 }
 
 fn count(item: &Item) -> u64 {
-    item.usage.iter().flat_map(|usage| &usage.components).map(|(_, value)| value).sum()
+    item.usage.as_ref().map_or(0, Usage::total)
 }
 
 /// Waits until something holds.

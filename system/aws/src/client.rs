@@ -218,6 +218,13 @@ impl Failure {
     }
 }
 
+/// Positions or iterators of a change feed mean nothing any more, or the feed is another one.
+pub(crate) fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::Service { found, .. }
+        if found.starts_with("TrimmedDataAccessException") || found.starts_with("ExpiredIteratorException")
+            || found.starts_with("ResourceNotFoundException"))
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         *failure.error

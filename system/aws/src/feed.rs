@@ -14,7 +14,7 @@ use georush_system::{item::Item, pipeline::now, store::Error};
 
 use crate::{
     changes::Changes,
-    client::{Calls, Gate},
+    client::{Calls, Gate, is_stale},
     regional::RegionalTable,
     rows::{self, Attributes},
     shards::{From, Shards},
@@ -156,12 +156,6 @@ impl Feed {
         let skipped = after.saturating_sub(self.gone) as usize;
         self.waiting.iter().skip(skipped).take(upto.saturating_sub(after.max(self.gone)) as usize)
     }
-}
-
-fn is_stale(error: &Error) -> bool {
-    matches!(error, Error::Service { found, .. }
-        if found.starts_with("TrimmedDataAccessException") || found.starts_with("ExpiredIteratorException")
-            || found.starts_with("ResourceNotFoundException"))
 }
 
 /// For each shard that all have a position in, the earliest. The others are read from their oldest record.

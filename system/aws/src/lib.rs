@@ -101,7 +101,9 @@ impl Backend for Aws {
     fn replication(&self, region: &str) -> Result<(AnyCentral, AnyRegional), Error> {
         let table = self.ready_table(region)?;
         table.adopt(region, &self.central()?)?;
-        stream::lock(&self.feed).join(region, table.stored()?);
+        // Read before the lock is taken: every region waits for it.
+        let stored = table.stored()?;
+        stream::lock(&self.feed).join(region, stored);
         let (feed, calls) = (Arc::clone(&self.feed), self.calls.clone());
         let replica = Replica { feed, region: region.to_owned(), table: table.clone(), calls };
         let central = Central::open(self.central.clone(), SharedPlaces::default(), Some(replica.clone()))?;

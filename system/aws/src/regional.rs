@@ -17,7 +17,7 @@ use std::{
 use crate::{
     central::Central,
     changes::Changes,
-    client::{Calls, Gate},
+    client::{Calls, Gate, is_stale},
     feed::{Replica, Stored},
     rows::{self, ACCOUNT_VERSION, Attributes, EXPIRES, OWN, USAGE_VERSION, WINDOWS, number, parsed, string, text},
     shards::{From, Shards},
@@ -192,13 +192,8 @@ impl Regional {
                 for shard in &mut shards.all {
                     self.waiting.extend(shard.queue.drain(..).filter_map(|(_, item)| item));
                 }
-                let stale = |error: &Error| {
-                    matches!(error, Error::Service { found, .. } if ["Trimmed", "Expired", "ResourceNotFound"]
-                        .iter()
-                        .any(|code| found.starts_with(code)))
-                };
                 // What was missed is in the table: the walk begins anew.
-                if !fetched.as_ref().is_err_and(stale) {
+                if !fetched.as_ref().is_err_and(is_stale) {
                     self.walk = Walk::Changes(shards);
                 }
                 fetched.map(|()| false)

@@ -27,7 +27,7 @@ pub fn resend(directory: &Directory, letter: &DeadLetter, text: Option<&str>) ->
     };
     let mut bytes = Vec::new();
     line.write(&mut bytes);
-    directory.stream()?.append(now(), &[(line.region.wrapping_add(line.lane) % SHARDS, bytes)])?;
+    directory.stream()?.append(now(), &[(line.part(SHARDS), bytes)])?;
     crash::point("dead-letters-after-sending");
     central.settle(letter, "replayed")?;
     Ok(Ok(()))

@@ -56,7 +56,7 @@ impl Uplink {
         for lines in lines.chunks(LINES_MAX) {
             self.lines.resize_with(usize::from(parts), Vec::new);
             for line in lines {
-                line.write(&mut self.lines[usize::from(line.region.wrapping_add(line.lane) % parts)]);
+                line.write(&mut self.lines[usize::from(line.part(parts))]);
             }
             let full = self.lines.iter_mut().zip(0..).filter(|(lines, _)| !lines.is_empty());
             records.extend(full.map(|(lines, part)| (part, std::mem::take(lines))));

@@ -14,7 +14,7 @@ use georush_core::Timestamp;
 use super::{Settings, micros, now};
 use crate::{
     crash,
-    store::{Central, Directory, Error, Lease, Reached, Stream},
+    store::{Central, Directory, Error, Lease, Reached, SHARDS, Stream},
 };
 
 /// Where to count again from.
@@ -104,8 +104,8 @@ fn lease(central: &mut Central, settings: Settings) -> Result<Lease, Error> {
 
 fn to(stream: &mut Stream, from: From) -> Result<Reached, Error> {
     let sequences = match from {
-        From::TrimHorizon => stream.newest()?.into_iter().map(|_| 0).collect(),
-        From::Sequence(sequence) => stream.newest()?.into_iter().map(|_| sequence.saturating_sub(1)).collect(),
+        From::TrimHorizon => vec![0; usize::from(SHARDS)],
+        From::Sequence(sequence) => vec![sequence.saturating_sub(1); usize::from(SHARDS)],
         From::Time(at) => stream.before(at)?,
     };
     Ok(Reached { stream: stream.id().to_owned(), sequences })

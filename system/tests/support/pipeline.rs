@@ -20,7 +20,7 @@ use georush_system::{
         Identifier, Plan, PlanGroup, Row, Status, SubjectId, Timestamp, UsageGroup, Version, WindowKind,
         edge::{Edge, Effect, Enforcement, OnUnavailable, Request},
     },
-    item::{Account, Item},
+    item::{Account, Item, Usage},
     key,
     pipeline::{
         Aggregator, AggregatorCounters, Feed, Joined, Replicator, ReplicatorCounters, Settings, Uplink, join, now,
@@ -83,7 +83,7 @@ pub(crate) fn account() -> Account {
 }
 
 pub(crate) fn count(item: &Item) -> u64 {
-    item.usage.iter().flat_map(|usage| &usage.components).map(|(_, value)| value).sum()
+    item.usage.as_ref().map_or(0, Usage::total)
 }
 
 /// An edge that admits everything.

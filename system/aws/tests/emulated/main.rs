@@ -22,7 +22,7 @@ use georush_aws::Aws;
 use georush_core::{Identifier, Origin, Status, SubjectId, Timestamp, UsageEvent, Version, WindowId};
 use georush_system::{
     backend::{Backend, config::Config},
-    item::{Account, Item},
+    item::{Account, Item, Usage},
     key,
     pipeline::{Aggregator, AggregatorCounters, Joined, Pipeline, Replicator, ReplicatorCounters, Settings, join, now},
     store::{Batch, Error},
@@ -99,7 +99,7 @@ impl Edge {
 }
 
 fn count(item: &Item) -> u64 {
-    item.usage.iter().flat_map(|usage| &usage.components).map(|(_, value)| value).sum()
+    item.usage.as_ref().map_or(0, Usage::total)
 }
 
 fn central(backend: &dyn Backend, subject: &Identifier) -> u64 {
