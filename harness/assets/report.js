@@ -20,6 +20,7 @@
     return made;
   };
   const whole = (n) => (n === null || n === undefined ? "–" : Math.round(n).toLocaleString("en-US"));
+  const units = (n) => (n === null || n === undefined ? "–" : n >= 1000 ? whole(n) : String(+n.toPrecision(3)));
   const percent = (f) => (f === null || f === undefined ? "–" : `${+(f * 100).toFixed(3)} %`);
   const us = (n) => {
     if (n === null || n === undefined) return "–";
@@ -33,7 +34,8 @@
     const rest = `${Math.floor((s % 86400) / 3600)}:${two(Math.floor((s % 3600) / 60))}:${two(s % 60)}`;
     return d ? `${d} d ${rest}` : rest;
   };
-  const inUnit = (value, unit) => (unit === "us" ? us(value) : unit === "fraction" ? percent(value) : value === null ? "–" : (+value.toFixed(3)).toLocaleString("en-US"));
+  const dollars = (nano) => (nano === null || nano === undefined ? "–" : `$${(nano / 1e9).toLocaleString("en-US", nano && nano < 1e7 ? { maximumSignificantDigits: 2 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`);
+  const inUnit = (value, unit) => (unit === "us" ? us(value) : unit === "fraction" ? percent(value) : unit === "usd" ? dollars(value === null ? null : value * 1e9) : value === null ? "–" : (+value.toFixed(3)).toLocaleString("en-US"));
 
   const table = (label, heads, rows) => {
     const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
@@ -220,6 +222,19 @@
     if (q.over_admission.worst.length) home.append(el("h3", {}, "Worst keys"), table("Worst keys", ["key", "#quota", "#admitted", "#beyond", "#share"], q.over_admission.worst.map((w) => [w.subject, whole(w.quota), whole(w.admitted), whole(w.over), percent(w.over / w.quota)])));
   };
 
+  const cost = (home, r) => {
+    if (!r.cost) return;
+    const c = r.cost;
+    home.append(el("h2", {}, "Cost of a month of such runs"));
+    home.append(el("p", {}, el("strong", {}, dollars(c.month_nano_usd)), ` for ${whole(c.month_requests)} requests, ${dollars(c.per_million_nano_usd)} for a million. Without the free tier it would be ${dollars(c.month_list_nano_usd)}. List prices of AWS (${c.prices}), simulated use${c.without_pipeline ? "; the pipeline is not on the bill" : ""}.`));
+    const most = Math.max(...Object.values(c.services));
+    const bars = el("div", { class: "costs", "aria-hidden": "true" });
+    const draw = () => bars.replaceChildren(...Object.entries(c.services).sort((a, b) => b[1] - a[1]).map(([name, n]) => el("div", {}, el("span", {}, name), el("span", { class: "bar" }, el("span", { style: `background:${colour(0)};width:${(100 * n) / most}%` })), el("span", { class: "n" }, n ? dollars(n) : "free"))));
+    if (most > 0) { draw(); plots.push({ draw, resize: () => {} }); home.append(bars); }
+    home.append(table("Cost by item", ["service", "item", "#used in a month", "#free of it", "#list price", "#charged", "price known"], c.lines.map((l) => [l.service, l.unit, units(l.month_units), l.free_units ? units(l.free_units) : "–", dollars(l.month_list_nano_usd), dollars(l.month_nano_usd), l.confidence])),
+      el("details", {}, el("summary", {}, `Prices and sizes that are assumed (${c.assumptions.length})`), el("ul", {}, ...c.assumptions.map((a) => el("li", {}, a)))));
+  };
+
   const judged = (home, r) => {
     home.append(el("h2", {}, "Thresholds"), table("Thresholds", ["", "metric", "wanted", "#found"], r.thresholds.map((t) => [el("strong", { class: t.passed ? "passed" : "failed" }, t.passed ? "held" : "failed"), t.metric, t.condition, t.note || inUnit(t.value, t.unit)])));
     home.append(el("h2", {}, "Invariants"), table("Invariants", ["", "invariant", "#checks", "first violation"], r.invariants.map((i) => [el("strong", { class: { held: "passed", broken: "failed" }[i.status] ?? "dim" }, i.status === "not-applicable" ? "n/a" : i.status), `${i.id} ${i.claim}`, whole(i.checks), i.first_violation ? `${clock(i.first_violation.at_us)}: ${i.first_violation.seen}` : i.note || "none"])));
@@ -228,7 +243,7 @@
   };
 
   const compare = (main) => {
-    const measures = [["requests", (r) => r.totals.requests, whole], ["availability", (r) => r.traffic.all.availability, percent], ["p50", (r) => r.traffic.all.latency?.p50_us, us], ["p99", (r) => r.traffic.all.latency?.p99_us, us], ["p99.9", (r) => r.traffic.all.latency?.["p99.9_us"], us], ["refused", (r) => r.traffic.all.refused, whole], ["over-admission", (r) => r.quota.over_admission.total, whole], ["worst key", (r) => r.quota.over_admission.max_fraction, percent], ["staleness p99", (r) => r.quota.staleness?.p99_us, us], ["lost silently", (r) => r.quota.silent_loss, whole]];
+    const measures = [["requests", (r) => r.totals.requests, whole], ["availability", (r) => r.traffic.all.availability, percent], ["p50", (r) => r.traffic.all.latency?.p50_us, us], ["p99", (r) => r.traffic.all.latency?.p99_us, us], ["p99.9", (r) => r.traffic.all.latency?.["p99.9_us"], us], ["refused", (r) => r.traffic.all.refused, whole], ["over-admission", (r) => r.quota.over_admission.total, whole], ["worst key", (r) => r.quota.over_admission.max_fraction, percent], ["staleness p99", (r) => r.quota.staleness?.p99_us, us], ["lost silently", (r) => r.quota.silent_loss, whole], ["a month would cost", (r) => r.cost?.month_nano_usd, dollars]];
     const titles = results.map((r, i) => `#${i + 1}. ${r.scenario.name}, ${r.mode}, seed ${r.seed}`);
     main.prepend(el("section", {}, el("h2", { style: "margin-top:.6em" }, "Compared"), table("Compared", ["", ...titles], [["verdict", ...results.map((r) => r.verdict)], ...measures.map(([name, of, show]) => [name, ...results.map((r) => show(of(r)))])])));
   };
@@ -238,8 +253,8 @@
   results.forEach((r, index) => {
     r.key = `r${index}`; r.faults ??= []; r.traffic.origins ??= {};
     const home = document.getElementById(`result-${index}`), t = r.traffic.all;
-    home.append(el("dl", { class: "cards" }, ...[["Requests", whole(t.requests)], ["Available", percent(t.availability)], ["p50", us(t.latency?.p50_us)], ["p99", us(t.latency?.p99_us)], ["Refused", whole(t.refused)], ["Failed", whole(t.failed)], ["Beyond quotas", whole(r.quota.over_admission.total)], ["Staleness p99", us(r.quota.staleness?.p99_us)]].map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))));
-    timeline(home, r); map(home, r); why(home, r); quota(home, r); judged(home, r);
+    home.append(el("dl", { class: "cards" }, ...[["Requests", whole(t.requests)], ["Available", percent(t.availability)], ["p50", us(t.latency?.p50_us)], ["p99", us(t.latency?.p99_us)], ["Refused", whole(t.refused)], ["Failed", whole(t.failed)], ["Beyond quotas", whole(r.quota.over_admission.total)], ["Staleness p99", us(r.quota.staleness?.p99_us)], ...(r.cost ? [["A month would cost", dollars(r.cost.month_nano_usd)]] : [])].map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))));
+    timeline(home, r); map(home, r); why(home, r); quota(home, r); cost(home, r); judged(home, r);
   });
   if (results.length > 1) compare(main);
   const paint = () => { document.documentElement.classList.toggle("dark", isDark()); plots.forEach((p) => p.draw()); };

@@ -9,6 +9,7 @@ pub mod model;
 pub mod normal;
 mod places;
 pub mod points;
+pub mod prices;
 mod provenance;
 
 pub use model::Model;
@@ -17,16 +18,21 @@ pub use points::Points;
 
 use crate::scenario::Era;
 use places::{Countries, Regions};
+use prices::Book;
 
 const REGIONS_TOML: &str = include_str!("../data/regions.toml");
 const COUNTRIES_TOML: &str = include_str!("../data/countries.toml");
 const MODELS_2018_TOML: &str = include_str!("../data/models-2018.toml");
 const MODELS_NOW_TOML: &str = include_str!("../data/models-now.toml");
+const PRICES_2018_TOML: &str = include_str!("../data/prices-2018.toml");
+const PRICES_NOW_TOML: &str = include_str!("../data/prices-now.toml");
 
 static REGIONS: LazyLock<Regions> = LazyLock::new(|| Regions::parse(REGIONS_TOML));
 static COUNTRIES: LazyLock<Countries> = LazyLock::new(|| Countries::parse(COUNTRIES_TOML));
 static MODEL_2018: LazyLock<Model> = LazyLock::new(|| Model::parse(MODELS_2018_TOML));
 static MODEL_NOW: LazyLock<Model> = LazyLock::new(|| Model::parse(MODELS_NOW_TOML));
+static PRICES_2018: LazyLock<Book> = LazyLock::new(|| Book::parse("prices-2018", PRICES_2018_TOML));
+static PRICES_NOW: LazyLock<Book> = LazyLock::new(|| Book::parse("prices-now", PRICES_NOW_TOML));
 
 /// All regions, in the order of the round-trip matrices.
 #[must_use]
@@ -83,6 +89,15 @@ pub fn model(era: Era) -> &'static Model {
     match era {
         Era::Y2018 => &MODEL_2018,
         Era::Now => &MODEL_NOW,
+    }
+}
+
+/// The price book of an era.
+#[must_use]
+pub fn prices(era: Era) -> &'static Book {
+    match era {
+        Era::Y2018 => &PRICES_2018,
+        Era::Now => &PRICES_NOW,
     }
 }
 

@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cost;
 pub mod determinism;
 pub mod facts;
 pub mod live;

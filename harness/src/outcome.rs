@@ -1,6 +1,6 @@
 //! What a run produces, before anyone judges or prints it.
 
-use crate::{measure::Measure, oracle::Findings};
+use crate::{cost::Consumed, measure::Measure, oracle::Findings};
 
 /// The outcome of one run: a pure function of version, scenario and seed.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Outcome {
     pub simulated_us: u64,
     /// Events of the pipeline that were processed: batches delivered, shards read.
     pub events: u64,
+    /// What it used up of AWS; `None` of what ran on no model of AWS.
+    pub consumed: Option<Consumed>,
     /// Digest of every request and what became of it.
     pub digest: u64,
     /// Number of subjects, over all populations.

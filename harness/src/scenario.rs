@@ -487,6 +487,8 @@ pub enum Metric {
     QuotaStaleness,
     QuotaCrossingLag,
     QuotaConvergence,
+    CostMonth,
+    CostPerMillion,
 }
 
 /// Which part of a metric.

@@ -31,6 +31,7 @@ pub(crate) use trace::mix;
 pub use trace::{BLOCK, subject_name};
 
 use crate::{
+    cost::{Consumed, OfRegion},
     measure::{Component, Measure, series::Point},
     oracle::{closing::End, ledger::Ledger},
     outcome::Outcome,
@@ -318,6 +319,7 @@ impl<'a> Simulation<'a> {
         let name = |subject: SubjectId| trace::subject_name(self.scenario, &self.first_subject, subject);
         let (central_writes, replications) = pipeline.writes();
         let all = self.measure.select(&Tags::default());
+        let consumed = self.consumed();
         let findings = self.ledger.finish(&End {
             at: Timestamp(drained_us),
             central: &central,
@@ -332,6 +334,7 @@ impl<'a> Simulation<'a> {
             served: all.ok,
         });
         Outcome {
+            consumed,
             measure: self.measure,
             findings,
             requests: self.trace.requests(),
@@ -340,6 +343,20 @@ impl<'a> Simulation<'a> {
             digest: self.trace.digest(),
             subjects: self.scenario.populations.iter().map(|p| u64::from(p.size)).sum(),
         }
+    }
+
+    /// What the run used up; `None` if its service times were measured on something that is not AWS.
+    fn consumed(&self) -> Option<Consumed> {
+        let region = |index| {
+            let (function_steps, reads) = self.edges.consumed(index);
+            let (rows, lines) = self.pipeline.consumed(index);
+            OfRegion { function_steps, reads, rows, lines }
+        };
+        self.scenario.system.service.is_none().then(|| Consumed {
+            regions: (0..self.scenario.system.regions.len()).map(region).collect(),
+            queries: self.edges.queries(),
+            stream: self.pipeline.stream_consumed(),
+        })
     }
 }
 

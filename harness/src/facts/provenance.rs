@@ -14,7 +14,8 @@ pub(super) fn parse<T: DeserializeOwned>(text: &str) -> T {
     bare(Value::Table(file)).try_into().expect("embedded data files have the fields of their types")
 }
 
-fn bare(value: Value) -> Value {
+/// A value without what describes it.
+pub(super) fn bare(value: Value) -> Value {
     match value {
         Value::Table(mut table) => match table.remove("value") {
             Some(value) => value,

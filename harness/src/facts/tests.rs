@@ -6,11 +6,13 @@ use super::{model::Growth, *};
 use toml::{Table, Value};
 
 const ERAS: [Era; 2] = [Era::Y2018, Era::Now];
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 6] = [
     ("regions.toml", REGIONS_TOML),
     ("countries.toml", COUNTRIES_TOML),
     ("models-2018.toml", MODELS_2018_TOML),
     ("models-now.toml", MODELS_NOW_TOML),
+    ("prices-2018.toml", PRICES_2018_TOML),
+    ("prices-now.toml", PRICES_NOW_TOML),
 ];
 
 fn parsed(text: &str) -> Table {
@@ -178,6 +180,25 @@ fn medians_are_those_of_the_sources() {
     let model = model(Era::Y2018);
     assert_eq!(libm::round(points::at(&model.replicator.visibility, 0.5)), 213_000.0);
     assert_eq!(libm::round(points::at(&model.gateway.overhead, 0.5)), 6_000.0);
+}
+
+#[test]
+fn prices_are_read_exactly_and_every_region_has_one() {
+    use super::prices::Item;
+    for era in ERAS {
+        let book = prices(era);
+        for item in Item::ALL {
+            for region in regions() {
+                assert!(book.price(item, Some(&region.name)).0.nano_usd > 0, "{}", item.name());
+            }
+        }
+    }
+    let price = |item, region| prices(Era::Y2018).price(item, Some(region)).0.nano_usd;
+    assert_eq!(price(Item::GatewayRequests, "us-east-1"), 3_500_000_000);
+    assert_eq!(price(Item::FunctionCompute, "eu-west-1"), 16_666_700_000);
+    assert_eq!(price(Item::TableReadCapacity, "eu-central-1"), 158_600);
+    assert_eq!(prices(Era::Now).price(Item::TableWrites, Some("us-east-1")).0.nano_usd, 625_000_000);
+    assert_eq!(prices(Era::Y2018).free(Item::FunctionCompute), 400_000);
 }
 
 /// Quantiles of a distribution plus a wait that is uniform between 0 and `poll_us`.

@@ -210,6 +210,7 @@ pub fn assemble(scenario: &Scenario, evidence: Evidence) -> (Outcome, Live) {
         subjects: scenario.populations.iter().map(|population| u64::from(population.size)).sum(),
         measure,
         findings,
+        consumed: None,
         digest,
     };
     let Evidence { effort, usage, machine, faults, casualties, started, .. } = evidence;

@@ -3,6 +3,7 @@
 //! Not here: a model of anything. The numbers only have to look like a run.
 
 use crate::{
+    cost::{Consumed, OfRegion},
     measure::{Component, Measure, Parts, Sample, latency_histogram},
     oracle::{FalseRejections, Findings, Overrun, RegionView, invariants},
     outcome::Outcome,
@@ -152,7 +153,21 @@ pub(crate) fn outcome() -> Outcome {
     let findings = findings(admitted, all.causes[Cause::OverQuota as usize]);
     let requests = measure.select(&Tags::default()).requests();
     let (simulated_us, events) = (612 * SECOND_US, requests * 3);
-    Outcome { measure, findings, requests, simulated_us, events, digest: 0x0123_4567_89ab_cdef, subjects: 501 }
+    Outcome {
+        measure,
+        findings,
+        requests,
+        simulated_us,
+        events,
+        consumed: Some(consumed(requests)),
+        digest: 0x0123_4567_89ab_cdef,
+        subjects: 501,
+    }
+}
+
+fn consumed(requests: u64) -> Consumed {
+    let region = OfRegion { function_steps: requests / 3, reads: requests / 3, rows: 900, lines: requests / 4 };
+    Consumed { regions: vec![region; REGIONS.len()], queries: requests / 50, stream: None }
 }
 
 fn request(second: u64, n: u64, random: u64) -> (Sample, Parts) {

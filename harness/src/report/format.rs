@@ -75,6 +75,20 @@ pub fn percent(fraction: f64) -> String {
     format!("{percent:.digits$} %")
 }
 
+/// Nano-dollars as dollars and cents: `$1,234.56`; with more digits below a cent: `$0.0042`.
+#[must_use]
+pub fn dollars(nano_usd: u64) -> String {
+    const CENT: u64 = 10_000_000;
+    match nano_usd {
+        0 => "$0".to_owned(),
+        1..CENT => format!("${:.4}", nano_usd as f64 / 1e9),
+        _ => {
+            let cents = (nano_usd + CENT / 2) / CENT;
+            format!("${}.{:02}", count(cents / 100), cents % 100)
+        }
+    }
+}
+
 /// Three significant digits, and never fewer than all before the point.
 #[must_use]
 pub fn significant(value: f64) -> String {
@@ -101,6 +115,8 @@ mod tests {
         assert_eq!([0.0, 0.25, 21.33, 3_017.6].map(significant), ["0", "0.25", "21.3", "3,018"]);
         let shown = [5, 60, 750, 21_600, 21_661, 200_000].map(|s: u64| elapsed(s * 1_000_000));
         assert_eq!(shown, ["5s", "1m", "12m30s", "6h00m", "6h01m01s", "2d07h"]);
+        let shown = [0, 4_200_000, 10_000_000, 151_234_999_999, 1_234_567_890_000].map(dollars);
+        assert_eq!(shown, ["$0", "$0.0042", "$0.01", "$151.23", "$1,234.57"]);
         let shown = [0.0, 1.0, 0.5, 0.9995, 0.999_995, 0.000_012].map(percent);
         assert_eq!(shown, ["0 %", "100 %", "50.0 %", "99.95 %", "99.9995 %", "0.0012 %"]);
     }

@@ -3,6 +3,7 @@
 //! Not here: anything that differs between two simulations of one version, scenario and seed (clock, machine, speed, paths). What is
 //! measured in a live run is in `live` and in the same places as in a simulation.
 
+mod cost;
 mod distribution;
 mod layout;
 mod live;
@@ -51,6 +52,7 @@ struct Document<'a> {
     traffic: traffic::Traffic<'a>,
     breakdown: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     quota: quota::Quota<'a>,
+    cost: Option<cost::Cost>,
     series: series::Columns<'a>,
     plots: BTreeMap<&'a str, plots::Resolved<'a>>,
     assumptions: &'a [String],
@@ -146,6 +148,7 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         traffic: traffic::traffic(scenario, &outcome.measure),
         breakdown: breakdown(outcome),
         quota: quota::quota(scenario, &outcome.findings),
+        cost: cost::cost(report),
         series: series::columns(scenario, &outcome.measure.series),
         plots: plots::plots(scenario),
         assumptions,

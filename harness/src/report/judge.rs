@@ -3,6 +3,8 @@
 //! Not here: how a verdict looks. A condition on something that never happened fails: "no data" is not "all is well".
 
 use crate::{
+    cost::bill,
+    facts::prices::NANO,
     oracle::{Invariant, Status},
     outcome::Outcome,
     report::views,
@@ -65,6 +67,8 @@ pub enum Unit {
     Number,
     /// Things per second.
     PerSecond,
+    /// US dollars.
+    Dollars,
 }
 
 impl Unit {
@@ -76,6 +80,7 @@ impl Unit {
             Self::Fraction => "fraction",
             Self::Number => "number",
             Self::PerSecond => "per-second",
+            Self::Dollars => "usd",
         }
     }
 }
@@ -180,6 +185,7 @@ fn unit(metric: Metric, aggregate: Aggregate) -> Unit {
         }
         (Metric::Availability, _) | (Metric::QuotaOverAdmission, Aggregate::Max) => Unit::Fraction,
         (Metric::Requests | Metric::Errors, Aggregate::Rate) => Unit::PerSecond,
+        (Metric::CostMonth | Metric::CostPerMillion, _) => Unit::Dollars,
         _ => Unit::Number,
     }
 }
@@ -205,6 +211,8 @@ fn measure(scenario: &Scenario, outcome: &Outcome, threshold: &Threshold) -> Mea
         Metric::QuotaStaleness => quantity(&views::staleness(&outcome.findings, tags.region), *aggregate),
         Metric::QuotaCrossingLag => quantity(&views::crossing_lag(&outcome.findings, tags.region), *aggregate),
         Metric::QuotaConvergence => convergence(outcome, tags.region, *aggregate),
+        Metric::CostMonth => dollars(bill(scenario, outcome).map(|bill| bill.month_nano_usd)),
+        Metric::CostPerMillion => dollars(bill(scenario, outcome).and_then(|bill| bill.per_million_nano_usd)),
         _ => quota(outcome, *metric, *aggregate),
     }
 }
@@ -231,6 +239,11 @@ fn quota(outcome: &Outcome, metric: Metric, aggregate: Aggregate) -> Measured {
         (Metric::QuotaSilentLoss, _) => number(findings.silent_loss),
         _ => Measured::NoData,
     }
+}
+
+/// Exact to a billionth as long as a bill is below nine million dollars.
+fn dollars(nano_usd: Option<u64>) -> Measured {
+    nano_usd.map_or(Measured::NoData, |nano_usd| Measured::Value(nano_usd as f64 / NANO as f64))
 }
 
 fn number(n: u64) -> Measured {

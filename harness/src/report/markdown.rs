@@ -7,6 +7,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{format, page::escaped, read::Stored};
+use crate::facts::prices::NANO;
 
 fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
     json[key].as_array().map(Vec::as_slice).unwrap_or_default()
@@ -22,6 +23,7 @@ fn found(threshold: &Value) -> String {
         (None, _) => word(threshold, "note").to_owned(),
         (Some(us), "us") => format::duration(us as u64),
         (Some(fraction), "fraction") => format::percent(fraction),
+        (Some(dollars), "usd") => format::dollars((dollars * NANO as f64).round() as u64),
         (Some(number), _) => number.to_string(),
     }
 }
@@ -37,10 +39,13 @@ pub fn summary(results: &[Stored]) -> String {
         let number = |value: &Value| value.as_u64().map_or("none".to_owned(), format::count);
         let mut part = || -> std::fmt::Result {
             writeln!(out, "## {}: {scenario}\n\n{}\n", word(json, "verdict").to_uppercase(), word(json, "question"))?;
-            writeln!(out, "| requests | failed | refused | p50 | p99 | beyond quotas |\n|--:|--:|--:|--:|--:|--:|")?;
+            writeln!(out, "| requests | failed | refused | p50 | p99 | beyond quotas | a month costs |")?;
+            writeln!(out, "|--:|--:|--:|--:|--:|--:|--:|")?;
             let counts = [number(&all["requests"]), number(&all["failed"]), number(&all["refused"])];
             let over = number(&json["quota"]["over_admission"]["total"]);
-            writeln!(out, "| {} | {} | {} | {over} |\n", counts.join(" | "), time("p50_us"), time("p99_us"))?;
+            let cost = json["cost"]["month_nano_usd"].as_u64().map_or("none".to_owned(), format::dollars);
+            let times = [time("p50_us"), time("p99_us")].join(" | ");
+            writeln!(out, "| {} | {times} | {over} | {cost} |\n", counts.join(" | "))?;
             writeln!(out, "| | threshold | wanted | found |\n|---|---|---|--:|")?;
             for threshold in list(json, "thresholds") {
                 let held = if threshold["passed"] == true { "held" } else { "**failed**" };

@@ -2,6 +2,7 @@
 //!
 //! Not here: deciding whether there is a terminal; `paint` is told.
 
+mod cost;
 mod latency;
 mod live;
 mod over_time;
@@ -46,6 +47,7 @@ pub fn summary(report: &Report, around: &Around, paint: Paint) -> String {
         over_time::block(report, paint),
         over_time::causes(report, paint),
         quota::block(report, paint),
+        cost::block(report, paint),
         verdict::thresholds(report, paint),
         verdict::invariants(report, paint),
         foot(report, around, paint),

@@ -27,6 +27,8 @@ enum Unit {
     Number,
     /// Any number.
     Signed,
+    /// US dollars, with or without their sign.
+    Dollars,
 }
 
 const SPREAD: &[&str] = &["avg", "min", "max", "med", "p"];
@@ -52,8 +54,9 @@ const fn entry(
 const WHERE: &[&str] = &["region", "clients", "phase"];
 const COUNT: &[(&[&str], Unit)] = &[(&["count"], Unit::Number)];
 const TIMES: &[(&[&str], Unit)] = &[(SPREAD, Unit::Time)];
+const DOLLARS: &[(&[&str], Unit)] = &[(&["value"], Unit::Dollars)];
 
-const METRICS: [Entry; 16] = [
+const METRICS: [Entry; 18] = [
     entry("latency", Metric::Latency, WHERE, TIMES),
     entry("availability", Metric::Availability, WHERE, &[(&["value", "rate"], Unit::Share)]),
     entry("requests", Metric::Requests, WHERE, &[(&["count", "rate"], Unit::Number)]),
@@ -75,6 +78,8 @@ const METRICS: [Entry; 16] = [
     entry("quota.staleness", Metric::QuotaStaleness, &["region"], TIMES),
     entry("quota.crossing_lag", Metric::QuotaCrossingLag, &["region"], TIMES),
     entry("quota.convergence", Metric::QuotaConvergence, &["region"], TIMES),
+    entry("cost.month", Metric::CostMonth, &[], DOLLARS),
+    entry("cost.per_million", Metric::CostPerMillion, &[], DOLLARS),
 ];
 
 /// Series by name, and the tag that each may have.
@@ -209,6 +214,7 @@ fn example(entry: &Entry) -> &'static str {
         Unit::Share => "value>99.9%",
         Unit::Percent => "max<2%",
         Unit::Number | Unit::Signed => "count==0",
+        Unit::Dollars => "value<$150",
     }
 }
 
@@ -251,6 +257,7 @@ fn bound(unit: Unit, text: &str) -> Result<f64, String> {
         }
         Unit::Number => (number(text).filter(|x| *x >= 0.0), "a number of 0 or more"),
         Unit::Signed => (number(text), "a number"),
+        Unit::Dollars => (number(text.strip_prefix('$').unwrap_or(text)).filter(|x| *x >= 0.0), "dollars such as $150"),
     };
     bound.ok_or_else(|| format!("the bound is {text:?}, expected {expected}"))
 }
@@ -317,6 +324,8 @@ mod tests {
         assert_eq!(parse("availability", "rate>=0.5").expect("valid").bound, 0.5);
         assert_eq!(parse("quota.over_admission", "max<150%").expect("valid").bound, 1.5);
         assert_eq!(parse("quota.count_error", "value>-3").expect("valid").bound, -3.0);
+        assert_eq!(parse("cost.month", "value<$150").expect("valid").bound, 150.0);
+        assert_eq!(parse("cost.per_million", "value<=6.50").expect("valid").bound, 6.5);
     }
 
     #[test]
@@ -339,6 +348,8 @@ mod tests {
             ("availability", "value<1.5"),
             ("requests", "count<0"),
             ("requests", "count>-1"),
+            ("cost.month", "value<$0"),
+            ("cost.month", "value<€5"),
         ] {
             parse(selector, condition).expect_err(condition);
         }

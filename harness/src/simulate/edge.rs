@@ -162,6 +162,16 @@ impl Edges {
         self.decide(clients, region, arrival, true, parts, moment)
     }
 
+    /// What a region used: steps of the function's time, reads of its table.
+    pub(super) fn consumed(&self, region: usize) -> (u64, u64) {
+        (self.function.billed_steps(region), self.tables.reads(region))
+    }
+
+    /// Look-ups that Route 53 answered.
+    pub(super) fn queries(&self) -> u64 {
+        self.ways.queries()
+    }
+
     /// Runs the handler in its environment.
     fn run(
         &mut self,
@@ -182,11 +192,11 @@ impl Edges {
         parts[Component::ColdStart as usize] = slot.cold_us;
         let timeout_us = self.gateway.timeout_us;
         if busy_us > u64::from(timeout_us) {
-            self.function.run_until(region, slot, now_us + u64::from(timeout_us));
+            self.function.run(now_us, region, slot, u64::from(timeout_us));
             parts[Component::Queue as usize] = timeout_us.saturating_sub(slot.cold_us);
             return refused(region, clients, Cause::Timeout, parts);
         }
-        self.function.run_until(region, slot, now_us + busy_us);
+        self.function.run(now_us, region, slot, busy_us);
         parts[Component::Queue as usize] = waited_us as u32;
         parts[Component::Table as usize] = table_us;
         parts[Component::Handler as usize] = handler_us;

@@ -32,6 +32,8 @@ struct Region {
     idle: Vec<u32>,
     growth: (Bucket, u64),
     concurrency: usize,
+    /// Steps of time that were billed.
+    billed_steps: u64,
 }
 
 /// Permission to run one request.
@@ -49,6 +51,8 @@ pub(super) struct Function {
     concurrency: usize,
     cold: Quantiles,
     overhead: Quantiles,
+    /// Steps that a call's time is billed in, microseconds, and whether starting its environment is billed too.
+    billing: (u64, bool),
     handler_us: u32,
     idle_life_us: (u64, u64),
     max_life_us: (u64, u64),
@@ -67,7 +71,9 @@ impl Function {
             idle: Vec::new(),
             growth: growth(&model.growth, name, start_us),
             concurrency,
+            billed_steps: 0,
         };
+        let billing = &facts::prices(system.era).billing;
         // CPU time is scarce below one full vCPU and no better above: the handler has one thread.
         let (full, memory) = (u64::from(model.full_vcpu_mb), u64::from(system.function.memory_mb));
         let handler_us = u64::from(system.function.handler_cpu_us) * full / memory.min(full);
@@ -77,6 +83,7 @@ impl Function {
             concurrency,
             cold: Quantiles::from_points(&runtime.cold),
             overhead: Quantiles::from_points(&model.warm_overhead),
+            billing: (billing.duration_step_us, billing.cold_start_billed),
             handler_us: handler_us as u32,
             idle_life_us: model.idle_life_us,
             max_life_us: model.max_life_us,
@@ -133,11 +140,20 @@ impl Function {
         Ok(Slot { environment, cold_us: self.cold.draw(self.random.next_u32()).max(1) })
     }
 
-    /// The slot's environment is busy until `end_us`.
+    /// The slot's environment is busy for `busy_us` from `now_us` on.
     #[inline]
-    pub(super) fn run_until(&mut self, region: usize, slot: Slot, end_us: u64) {
-        let deadline = (end_us - self.start_us) << ENVIRONMENT_BITS | u64::from(slot.environment);
-        self.regions[region].busy.push(deadline);
+    pub(super) fn run(&mut self, now_us: u64, region: usize, slot: Slot, busy_us: u64) {
+        let (step_us, cold_start_billed) = self.billing;
+        let unbilled_us = if cold_start_billed { 0 } else { u64::from(slot.cold_us) };
+        let state = &mut self.regions[region];
+        state.billed_steps += busy_us.saturating_sub(unbilled_us).div_ceil(step_us);
+        let deadline = (now_us + busy_us - self.start_us) << ENVIRONMENT_BITS | u64::from(slot.environment);
+        state.busy.push(deadline);
+    }
+
+    /// Steps of time that a region was billed for.
+    pub(super) fn billed_steps(&self, region: usize) -> u64 {
+        self.regions[region].billed_steps
     }
 
     /// Time of a warm request beside its reads, microseconds.

@@ -25,6 +25,7 @@ use super::{
     timeline::{Now, Timeline},
 };
 use crate::{
+    cost::OfStream,
     facts,
     oracle::ledger::{Ledger, Transport},
     scenario::{Pipeline as Model, Scenario, Service},
@@ -56,6 +57,8 @@ struct Stages {
     retry_us: u64,
     duplicates: Xoshiro256PlusPlus,
     skipped: u64,
+    /// Lines that the stream took, by region index.
+    lines: Vec<u64>,
 }
 
 enum Kind {
@@ -134,6 +137,7 @@ impl Pipeline {
                 retry_us: facts::model(system.era).logs.retry_us.max(1),
                 duplicates: seed.stream("duplicates"),
                 skipped: 0,
+                lines: vec![0; system.regions.len()],
             })),
         };
         Self { rows, kind, events: 0 }
@@ -301,6 +305,21 @@ impl Pipeline {
         }
     }
 
+    /// What a region used: rows written to its table, lines that it sent to the stream.
+    pub(super) fn consumed(&self, region: usize) -> (u64, u64) {
+        match &self.kind {
+            Kind::Stages(stages) => (stages.replication.rows(region), stages.lines[region]),
+            Kind::FixedLag { .. } => (0, 0),
+        }
+    }
+
+    /// What the stream used; `None` if there is none.
+    pub(super) fn stream_consumed(&self) -> Option<OfStream> {
+        let Kind::Stages(stages) = &self.kind else { return None };
+        let (shards, put_units) = stages.stream.consumed();
+        Some(OfStream { shards, put_units })
+    }
+
     /// Lines that the aggregator knows to be missing.
     pub(super) fn missing(&self) -> u64 {
         match &self.kind {
@@ -356,6 +375,7 @@ impl Stages {
             self.queue.push(at_us + self.retry_us, Event::Deliver(id));
             return;
         }
+        self.lines[region] += lines as u64;
         let spare = self.stream.spare();
         let events = self.logs.sent(id, spare);
         let duplicates_ppm = now.duplicates_ppm[region];

@@ -29,6 +29,8 @@ struct Region {
     capacity: Bucket,
     random: Xoshiro256PlusPlus,
     arrived_us: u64,
+    /// Rows written so far.
+    rows: u64,
 }
 
 /// All replicators.
@@ -72,6 +74,7 @@ impl Replication {
             capacity: Bucket::new(write_capacity, write_capacity * u64::from(model.table.burst_s), start_us),
             random: seed.stream(&format!("replicator/{name}")),
             arrived_us: start_us,
+            rows: 0,
         };
         Self {
             regions: system.regions.iter().enumerate().map(region).collect(),
@@ -166,6 +169,7 @@ impl Replication {
         }
         let wait_us = wait_us.min(CAPACITY_WAIT_US_MAX);
         region.capacity.reserve(rows);
+        region.rows += rows;
         let delay_us = 2 * world.timeline.delay_us(at_us, index);
         region.writing = Some(upto);
         region.next_us = at_us + self.round_trips_us[index] + put_us + delay_us + wait_us;
@@ -186,6 +190,11 @@ impl Replication {
         if let Some(Effect::PollAfter(wait_us)) = self.outbox.last() {
             self.regions[index].next_us = at_us + wait_us;
         }
+    }
+
+    /// Rows written to a region's table, those included that were written again.
+    pub(super) fn rows(&self, region: usize) -> u64 {
+        self.regions[region].rows
     }
 
     /// When each region last received something.

@@ -35,6 +35,8 @@ pub(super) struct Stream {
     records_per_second: u64,
     bytes_per_second: u64,
     line_bytes: u64,
+    put_unit_bytes: u64,
+    put_units: u64,
     put_to_get: Quantiles,
     random: Xoshiro256PlusPlus,
     spare: Vec<Vec<UsageEvent>>,
@@ -60,6 +62,8 @@ impl Stream {
             records_per_second: records,
             bytes_per_second: bytes,
             line_bytes: u64::from(model.logs.line_bytes),
+            put_unit_bytes: facts::prices(system.era).billing.put_unit_bytes,
+            put_units: 0,
             put_to_get: Quantiles::from_points(&model.stream.put_to_get),
             random: seed.stream("stream"),
             spare: Vec::new(),
@@ -79,8 +83,10 @@ impl Stream {
         if shard.records_bucket.wait_us(now_us, 1) > 0 || shard.bytes_bucket.wait_us(now_us, 1) > 0 {
             return false;
         }
-        shard.records_bucket.reserve(streams.min(lines) as u64);
-        shard.bytes_bucket.reserve(lines as u64 * self.line_bytes);
+        let (records, bytes) = (streams.min(lines) as u64, lines as u64 * self.line_bytes);
+        shard.records_bucket.reserve(records);
+        shard.bytes_bucket.reserve(bytes);
+        self.put_units += records * bytes.div_ceil(records.max(1) * self.put_unit_bytes);
         true
     }
 
@@ -142,6 +148,11 @@ impl Stream {
                 self.spare.push(record.events);
             }
         }
+    }
+
+    /// Shards, and PUT payload units so far; the lines of a batch are spread evenly over its records.
+    pub(super) fn consumed(&self) -> (u64, u64) {
+        (self.shards.len() as u64, self.put_units)
     }
 
     /// An empty vector, used before if possible.

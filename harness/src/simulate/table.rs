@@ -21,6 +21,7 @@ struct Region {
     /// Of each partition, if there is more than one.
     partitions: Vec<Bucket>,
     cache: Vec<Cached>,
+    reads: u64,
 }
 
 /// What a read cost in time.
@@ -67,6 +68,7 @@ impl Tables {
                 if partitions > 1 { partitions as usize } else { 0 }
             ],
             cache: vec![Cached::default(); cache],
+            reads: 0,
         };
         let waits = (0..table.retries_max).scan(0, |sum, attempt| {
             *sum += table.retry_base_us << attempt.min(20);
@@ -123,7 +125,7 @@ impl Tables {
     #[inline]
     pub(super) fn read(&mut self, now_us: u64, region: usize, subject: SubjectId) -> Option<Read> {
         let table_us = self.get.draw(self.random.next_u32());
-        let Region { table, partitions, .. } = &mut self.regions[region];
+        let Region { table, partitions, reads, .. } = &mut self.regions[region];
         let mut partition = match partitions.len() {
             0 => None,
             count => partitions.get_mut(spread(subject, count)),
@@ -133,10 +135,16 @@ impl Tables {
         let queue_us =
             if wait_us == 0 { 0 } else { self.retries.iter().copied().find(|&retry_us| retry_us >= wait_us)? };
         table.reserve(1);
+        *reads += 1;
         if let Some(partition) = partition {
             partition.reserve(1);
         }
         Some(Read { table_us, queue_us: queue_us as u32 })
+    }
+
+    /// Reads that a region's table answered.
+    pub(super) fn reads(&self, region: usize) -> u64 {
+        self.regions[region].reads
     }
 }
 

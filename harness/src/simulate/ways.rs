@@ -23,6 +23,7 @@ pub(super) struct Ways {
     network: Network,
     /// A connection is open already if the arrival's upper twenty bits are below this.
     keep_alive: u32,
+    queries: u64,
 }
 
 impl Ways {
@@ -31,6 +32,7 @@ impl Ways {
             dns: Dns::new(system, &network, start_us, seed),
             network,
             keep_alive: ((u64::from(system.keep_alive_ppm) << 20) / 1_000_000) as u32,
+            queries: 0,
         }
     }
 
@@ -43,12 +45,18 @@ impl Ways {
         let region = now.rerouted[route.region];
         let new_connection = arrival.bits >> 12 >= self.keep_alive;
         if new_connection {
+            self.queries += u64::from(route.asked);
             parts[Component::Dns as usize] = self.dns.lookup_us(route.asked);
         }
         let (network_us, tls_us) = self.network.round_trip_us(country, region, new_connection);
         parts[Component::Network as usize] = network_us;
         parts[Component::Tls as usize] = tls_us;
         (region, parts)
+    }
+
+    /// Look-ups of clients that Route 53 itself had to answer.
+    pub(super) fn queries(&self) -> u64 {
+        self.queries
     }
 
     /// The region that a country's clients use as long as nothing is wrong.

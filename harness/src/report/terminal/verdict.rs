@@ -4,6 +4,7 @@
 
 use super::{Paint, WIDTH, cut, heading, wrapped};
 use crate::{
+    facts::prices::NANO,
     measure::series::Point,
     report::{
         Report, format,
@@ -113,6 +114,7 @@ fn shown(measured: Measured, unit: Unit) -> String {
         (Measured::Value(value), Unit::Microseconds) => format::duration(value.round() as u64),
         (Measured::Value(value), Unit::Fraction) => format::percent(value),
         (Measured::Value(value), Unit::Number) => format::signed(value as i64).trim_start_matches('+').to_owned(),
+        (Measured::Value(value), Unit::Dollars) => format::dollars((value * NANO as f64).round() as u64),
         (Measured::Value(value), Unit::PerSecond) => format!("{}/s", format::significant(value)),
     }
 }
