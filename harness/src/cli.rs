@@ -10,6 +10,7 @@ mod interrupt;
 mod keys;
 mod listing;
 mod live;
+mod outputs;
 mod report;
 mod roles;
 mod run;
@@ -56,6 +57,7 @@ Examples:
   georush run scenarios/black-friday.toml --seed 7 --out out/seed-7
   georush run scenarios/black-friday.toml --set duration=10m --set plans.free.quota=1500
   georush run scenarios/black-friday.toml --set clients.shops.rate=500 --quiet
+  georush run scenarios/black-friday.toml --junit junit.xml --github
   georush run scenarios/sixty-thousand.toml --mode live";
 
 const CHECK_EXAMPLES: &str = "\
@@ -91,7 +93,7 @@ enum Command {
     /// Run a scenario live and simulated, and compare the two modes.
     #[command(after_long_help = twin::EXAMPLES)]
     Twin(twin::TwinArgs),
-    /// Turn results into a page, a summary, JUnit XML or CSV.
+    /// Turn results into a page, a summary, JUnit XML and other files.
     #[command(after_long_help = report::EXAMPLES)]
     Report(report::ReportArgs),
     /// Print the JSON Schema of scenario files, for editors.
@@ -140,6 +142,8 @@ struct RunArgs {
     /// Live: call with these API keys, one a line, instead of keys made for the run.
     #[arg(long, value_name = "FILE", requires = "target")]
     keys: Option<PathBuf>,
+    #[command(flatten)]
+    outputs: outputs::Outputs,
     /// Print the verdict only.
     #[arg(long, short)]
     quiet: bool,

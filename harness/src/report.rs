@@ -3,12 +3,17 @@
 //! Not here: measuring, and any number that the outcome does not hold. Simulated and measured numbers never mix.
 
 pub mod command;
+pub mod csv;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod format;
+pub mod github;
+pub mod hlog;
 pub mod json;
 pub mod judge;
+pub mod junit;
 pub mod markdown;
+pub mod openmetrics;
 pub mod page;
 pub mod progress;
 pub mod read;

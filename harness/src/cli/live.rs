@@ -31,6 +31,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let addresses = if args.target.is_empty() { None } else { Some(targets(&scenario, &args.target)?) };
     live::check(&scenario, &file, addresses.is_some()).map_err(Stop::could_not_run)?;
     let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
+    args.outputs.prepare()?;
     let target = Target::prepare(&directory, &[RESULT]).map_err(Stop::could_not_run)?;
     interrupt::listen()?;
     let paint = Paint { colour: wants_colour() };
@@ -63,10 +64,12 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         assumptions: &assumptions,
         live: Some(&live),
     };
-    let path = target.write(RESULT, json::text(&report).as_bytes()).map_err(Stop::could_not_run)?;
+    let text = json::text(&report);
+    let path = target.write(RESULT, text.as_bytes()).map_err(Stop::could_not_run)?;
     let result = shown(&path);
     let around = Around { file: &file, result: &result, speed: Speed { cpu_us: live.effort.cpu_us } };
     print(&if args.quiet { terminal::line(&report, paint) } else { terminal::summary(&report, &around, paint) })?;
+    args.outputs.write_one(&result, &text)?;
     Ok(judgement.verdict.exit_code())
 }
 

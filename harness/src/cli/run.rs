@@ -36,6 +36,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     }
     let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
     let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
+    args.outputs.prepare()?;
     let target = Target::prepare(&directory, &[RESULT]).map_err(Stop::could_not_run)?;
     interrupt::listen()?;
     let (file, paint) = (args.file.display().to_string(), Paint { colour: wants_colour() });
@@ -57,10 +58,12 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let assumptions = facts::assumptions(scenario.system.era);
     let report =
         Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions, live: None };
-    let path = target.write(RESULT, json::text(&report).as_bytes()).map_err(Stop::could_not_run)?;
+    let text = json::text(&report);
+    let path = target.write(RESULT, text.as_bytes()).map_err(Stop::could_not_run)?;
     let result = shown(&path);
     let around = Around { file: &file, result: &result, speed };
     print(&if args.quiet { terminal::line(&report, paint) } else { terminal::summary(&report, &around, paint) })?;
+    args.outputs.write_one(&result, &text)?;
     Ok(judgement.verdict.exit_code())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Not here: a model of anything. The numbers only have to look like a run.
 
+use super::{Report, json, judge::judge, read::Stored};
 use crate::{
     cost::{Consumed, OfRegion},
     measure::{Component, Measure, Parts, Sample, latency_histogram},
@@ -240,4 +241,12 @@ fn findings(admitted: u64, rejected: u64) -> Findings {
         ],
         invariants: record.finish(),
     }
+}
+
+/// The fixture's result, read back from its text.
+pub(crate) fn stored() -> Stored {
+    let (scenario, outcome) = (scenario(), outcome());
+    let judgement = judge(&scenario, &outcome);
+    let report = Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &[], live: None };
+    Stored::of("result.json", &json::text(&report)).expect("it is whole")
 }

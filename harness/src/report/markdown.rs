@@ -1,32 +1,15 @@
-//! Results for other programs' eyes: Markdown, JUnit XML, CSV.
+//! A summary in Markdown.
 //!
-//! Not here: the page.
+//! Not here: anything that is drawn.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::{format, page::escaped, read::Stored};
-use crate::facts::prices::NANO;
-
-fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
-    json[key].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-fn word<'a>(json: &'a Value, key: &str) -> &'a str {
-    json[key].as_str().unwrap_or_default()
-}
-
-/// What a threshold found, with its unit.
-fn found(threshold: &Value) -> String {
-    match (threshold["value"].as_f64(), word(threshold, "unit")) {
-        (None, _) => word(threshold, "note").to_owned(),
-        (Some(us), "us") => format::duration(us as u64),
-        (Some(fraction), "fraction") => format::percent(fraction),
-        (Some(dollars), "usd") => format::dollars((dollars * NANO as f64).round() as u64),
-        (Some(number), _) => number.to_string(),
-    }
-}
+use super::{
+    format,
+    read::{Stored, found, list, word},
+};
 
 /// A summary of each result.
 #[must_use]
@@ -62,65 +45,29 @@ pub fn summary(results: &[Stored]) -> String {
     out
 }
 
-/// JUnit XML: a suite for each result, a case for each threshold and invariant.
-#[must_use]
-pub fn junit(results: &[Stored]) -> String {
-    let mut out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
-    for Stored { scenario, json, .. } in results {
-        let mut cases = Vec::new();
-        for t in list(json, "thresholds") {
-            let name = format!("{} {}", word(t, "metric"), word(t, "condition"));
-            let failure = (t["passed"] != true).then(|| format!("found {}", found(t)));
-            cases.push(case(scenario, "thresholds", &name, failure.as_deref(), false));
-        }
-        for i in list(json, "invariants") {
-            let name = format!("{} {}", word(i, "id"), word(i, "name"));
-            let failure = (i["status"] == "broken").then(|| word(&i["first_violation"], "seen"));
-            cases.push(case(scenario, "invariants", &name, failure, i["status"] == "not-applicable"));
-        }
-        let count = |what: &str| cases.iter().filter(|c| c.contains(what)).count();
-        let (failures, skipped) = (count("<failure"), count("<skipped"));
-        let head = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", cases.len());
-        out += &format!("  <testsuite name=\"{}\" {head}>\n{}  </testsuite>\n", escaped(scenario), cases.concat());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_summary_has_verdict_numbers_and_every_threshold() {
+        let text = summary(&[fixture::stored()]);
+        assert!(text.starts_with("## FAILED: region-outage\n\nWhen eu-central-1 disappears"), "{text}");
+        assert!(text.contains("| 116,700 | 2,596 | 2,587 |"), "{text}");
+        assert!(text.contains("| **failed** | `availability` | `value>99.9%` | 97.78 % |"), "{text}");
+        assert!(text.contains("**Broken: I-18** over-admission equals"), "{text}");
+        assert!(text.contains("Repeat: `georush run region-outage.toml --seed 2018"), "{text}");
     }
-    out + "</testsuites>\n"
-}
 
-fn case(scenario: &str, class: &str, name: &str, failure: Option<&str>, skipped: bool) -> String {
-    let inside = match failure {
-        Some(message) => format!("<failure message=\"{}\"/>", escaped(message)),
-        None if skipped => "<skipped/>".to_owned(),
-        None => String::new(),
-    };
-    let (scenario, name) = (escaped(scenario), escaped(name));
-    format!("    <testcase classname=\"{scenario}.{class}\" name=\"{name}\">{inside}</testcase>\n")
-}
-
-/// The series, a line for each bucket; times are its start, microseconds.
-#[must_use]
-pub fn csv(result: &Stored) -> String {
-    let series = &result.json["series"];
-    let mut columns: Vec<(String, &[Value])> = Vec::new();
-    flatten(series, "", &mut columns);
-    let width_us = series["width_us"].as_u64().unwrap_or(1);
-    let buckets = columns.first().map_or(0, |(_, values)| values.len());
-    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-    let mut out = format!("at_us,{}\n", names.join(","));
-    for bucket in 0..buckets {
-        let values: Vec<String> = columns.iter().map(|(_, values)| values[bucket].to_string()).collect();
-        out += &format!("{},{}\n", bucket as u64 * width_us, values.join(","));
-    }
-    out
-}
-
-fn flatten<'a>(value: &'a Value, name: &str, columns: &mut Vec<(String, &'a [Value])>) {
-    match value {
-        Value::Array(values) => columns.push((name.to_owned(), values)),
-        Value::Object(map) => {
-            for (key, value) in map {
-                flatten(value, &if name.is_empty() { key.clone() } else { format!("{name}.{key}") }, columns);
-            }
-        }
-        _ => {}
+    #[test]
+    fn tables_stay_tables_whatever_a_metric_is_called() {
+        let mut stored = fixture::stored();
+        stored.json["thresholds"][0]["metric"] = "a|b\nc".into();
+        let text = summary(&[stored]);
+        assert!(text.contains("`a\\|b c`"), "{text}");
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        let table: Vec<usize> = text.lines().filter(|line| line.starts_with('|')).map(columns).collect();
+        assert_eq!(table, [8, 8, 8, 5, 5, 5, 5, 5, 5], "{text}");
     }
 }

@@ -6,7 +6,11 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::json::{SCHEMA, seal};
+use super::{
+    format,
+    json::{SCHEMA, seal},
+};
+use crate::facts::prices::NANO;
 
 /// A result that came from a file.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,22 +35,58 @@ pub struct ReadError {
 /// If the file can't be read, is cut, was edited, or is of another schema.
 pub fn read(path: &Path) -> Result<Stored, ReadError> {
     let file = path.display().to_string();
-    let wrong = |what: String| ReadError { file: file.clone(), what };
-    let text = fs::read_to_string(path).map_err(|error| wrong(format!("can't read it: {error}")))?;
-    let json: Value = serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("it is cut short or no JSON ({error}); run the scenario again")))?;
-    let schema = json["schema"].as_u64();
-    if schema != Some(SCHEMA.into()) {
-        let found = schema.map_or("none".to_owned(), |n| n.to_string());
-        return Err(wrong(format!("schema {found}, expected {SCHEMA}; run the scenario again with this version")));
-    }
-    if !seal::is_intact(&text) {
-        return Err(wrong(
-            "its seal does not fit its contents: it was edited or comes from an older version; run the scenario again"
-                .to_owned(),
-        ));
-    }
-    let scenario = json["scenario"]["name"].as_str();
-    let scenario = scenario.ok_or_else(|| wrong("it names no scenario; expected a result of georush run".into()))?;
-    Ok(Stored { scenario: scenario.to_owned(), json })
+    let text = fs::read_to_string(path);
+    let text = text.map_err(|error| ReadError { file: file.clone(), what: format!("can't read it: {error}") })?;
+    Stored::of(&file, &text)
 }
+
+impl Stored {
+    /// The result in a text that is in `file`, or will be.
+    ///
+    /// # Errors
+    /// If the text is cut, was edited, or is of another schema.
+    pub fn of(file: &str, text: &str) -> Result<Self, ReadError> {
+        let wrong = |what: String| ReadError { file: file.to_owned(), what };
+        let json: Value = serde_json::from_str(text)
+            .map_err(|error| wrong(format!("it is cut short or no JSON ({error}); run the scenario again")))?;
+        let schema = json["schema"].as_u64();
+        if schema != Some(SCHEMA.into()) {
+            let found = schema.map_or("none".to_owned(), |n| n.to_string());
+            return Err(wrong(format!("schema {found}, expected {SCHEMA}; run the scenario again with this version")));
+        }
+        if !seal::is_intact(text) {
+            return Err(wrong(
+                "its seal does not fit its contents: it was edited or comes from an older version; run the scenario again"
+                    .to_owned(),
+            ));
+        }
+        let scenario = json["scenario"]["name"].as_str();
+        let scenario =
+            scenario.ok_or_else(|| wrong("it names no scenario; expected a result of georush run".into()))?.to_owned();
+        Ok(Self { scenario, json })
+    }
+}
+
+/// The elements under a key; none if it holds no array.
+pub(super) fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
+    json[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The text under a key.
+pub(super) fn word<'a>(json: &'a Value, key: &str) -> &'a str {
+    json[key].as_str().unwrap_or_default()
+}
+
+/// What a threshold found, with its unit.
+pub(super) fn found(threshold: &Value) -> String {
+    match (threshold["value"].as_f64(), word(threshold, "unit")) {
+        (None, _) => word(threshold, "note").to_owned(),
+        (Some(us), "us") => format::duration(us as u64),
+        (Some(fraction), "fraction") => format::percent(fraction),
+        (Some(dollars), "usd") => format::dollars((dollars * NANO as f64).round() as u64),
+        (Some(number), _) => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
