@@ -37,8 +37,9 @@
   const dollars = (nano) => (nano === null || nano === undefined ? "–" : `$${(nano / 1e9).toLocaleString("en-US", nano && nano < 1e7 ? { maximumSignificantDigits: 2 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`);
   const inUnit = (value, unit) => (unit === "us" ? us(value) : unit === "fraction" ? percent(value) : unit === "usd" ? dollars(value === null ? null : value * 1e9) : value === null ? "–" : (+value.toFixed(3)).toLocaleString("en-US"));
 
+  const names = new Set(["region", "cause", "country", "component", "service", "key", "check"]);
   const table = (label, heads, rows) => {
-    const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
+    const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : names.has(head) ? { class: "name" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
     return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
       el("table", {}, el("caption", { class: "unseen" }, label), el("thead", {}, el("tr", {}, ...heads.map((h) => cell("th", h, h.replace(/^#/, ""))))),
         el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((c, i) => cell("td", heads[i], c)))))));
@@ -124,7 +125,7 @@
     home.append(el("h2", {}, "What happened"));
     if (r.faults.length) home.append(el("p", { class: "dim" }, "Shaded: ", r.faults.map((f) => `${f.text}, ${clock(f.at_us)} to ${clock(f.until_us)}`).join("; "), "."));
     chart(home, r, "Load, requests per second", [{ name: "requests", values: rate(s.requests), fill: true, colour: 0 }, { name: "refused", values: rate(s.refused), colour: 3 }, { name: "failed", values: rate(s.failed), colour: 1 }]);
-    chart(home, r, "Latency", [{ name: "p50", values: s.latency_p50_us, colour: 0 }, { name: "p99", values: s.latency_p99_us, colour: 1 }], { show: us, band: true, keep: true });
+    chart(home, r, r.live ? "Latency: ways modelled, response measured" : "Latency", [{ name: "p50", values: s.latency_p50_us, colour: 0 }, { name: "p99", values: s.latency_p99_us, colour: 1 }], { show: us, band: true, keep: true });
     chart(home, r, "Answers other than 2xx per second, by cause", Object.entries(s.causes).map(([name, c]) => ({ name, values: rate(c) })));
     chart(home, r, "Requests per second, by region", regions.map(([name, c]) => ({ name, values: rate(c.requests) })));
     chart(home, r, "Quota: admitted, and visible by region", [{ name: "admitted", values: s.admitted, fill: true }, ...regions.map(([name, c]) => ({ name, values: c.visible }))]);
@@ -166,20 +167,24 @@
         const [x1, y1] = world.countries[c].at, [x2, y2] = world.regions[region], away = home_of[c] !== region;
         svg.append(el("path", { d: `M${x1} ${y1}Q${(x1 + x2) / 2} ${(y1 + y2) / 2 - Math.hypot(x2 - x1, y2 - y1) / 6} ${x2} ${y2}`, fill: "none", stroke: colour(away ? 1 : 2), "stroke-opacity": 0.75, "stroke-width": 0.8 + 4 * Math.sqrt(n / total), "stroke-dasharray": away ? "6 4" : "none" }, el("title", {}, `${world.countries[c].name} to ${region}: ${whole(n)}`)));
       }
+      const narrow = innerWidth < 600;
       const down = new Set(choice.value === "during" ? r.faults.filter((f) => f.action === "region-outage").flatMap((f) => f.regions) : []);
       for (const region of r.system.regions) {
         if (!world.regions[region]) continue;
         const [x, y] = world.regions[region];
         svg.append(el("circle", { cx: x, cy: y, r: 3 + 9 * Math.sqrt((taken[region] ?? 0) / top), fill: down.has(region) ? css("--bad") : colour(3), stroke: css("--back") }, el("title", {}, `${region}: ${whole(taken[region] ?? 0)} requests`)));
-        if (innerWidth >= 600) svg.append(el("text", { x: x + 8, y: y + 4 }, region));
+        // On a narrow screen a name would be too small to read: a number stands for it. To the left, if a neighbour is in the way.
+        const near = r.system.regions.some((o) => o !== region && world.regions[o] && world.regions[o][0] > x && world.regions[o][0] - x < 75 && Math.abs(world.regions[o][1] - y) < 14);
+        svg.append(el("text", { x: near ? x - 9 : x + 9, y: y + (narrow ? 9 : 4), ...(near ? { "text-anchor": "end" } : {}) }, narrow ? String(r.system.regions.indexOf(region) + 1) : region));
       }
-      place.replaceChildren(svg);
+      const key = narrow ? el("ol", { class: "regions" }, ...r.system.regions.map((region) => el("li", {}, `${region} ${percent(+((taken[region] ?? 0) / total).toFixed(3))}`))) : "";
+      place.replaceChildren(svg, key);
       const rows = Object.entries(sums).sort((a, b) => b[1] - a[1]).slice(0, 12).map(([c, n]) => [world.countries[c]?.name ?? c, whole(n), percent(n / total), Object.entries(origins[c]).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([region, m]) => `${region} ${percent(+(m / n).toFixed(3))}`).join(", ")]);
       list.replaceChildren(el("details", {}, el("summary", {}, "The same as a table: the twelve countries that called most"), table("Countries", ["country", "#requests", "#share", "answered by"], rows)));
     };
     choice.onchange = show;
     show();
-    plots.push({ draw: show, resize: () => {} });
+    plots.push({ draw: show, resize: show });
   };
 
   const why = (home, r) => {
@@ -189,19 +194,24 @@
     const shown = ["p50", "p99", "p99.9"].filter((q) => r.breakdown[q]);
     if (!shown.length) return;
     const parts = ["dns", "network", "tls", "gateway", "cold start", "queue", "table", "handler"];
-    home.append(el("h3", {}, "What latency is made of"));
+    home.append(el("h3", {}, "What latency is made of, at three quantiles"));
     const bars = el("div");
     const draw = () => {
-      bars.replaceChildren(el("p", {}, ...parts.map((p, i) => el("span", { class: "key" }, el("i", { style: `background:${colour(i)}` }), p))));
-      const most = Math.max(...shown.map((q) => parts.reduce((a, p) => a + (r.breakdown[q][p] ?? 0), 0)));
+      bars.replaceChildren();
       for (const q of shown) {
-        const sum = parts.reduce((a, p) => a + (r.breakdown[q][p] ?? 0), 0);
-        const spans = parts.map((p, i) => el("span", { title: `${p}: ${us(r.breakdown[q][p] ?? 0)}`, style: `background:${colour(i)};width:${(100 * (r.breakdown[q][p] ?? 0)) / most}%` }));
-        bars.append(el("p", { style: "margin:.6em 0 .1em" }, `${q}: ${us(sum)}`), el("div", { class: "bar", "aria-hidden": "true" }, ...spans));
+        const sum = parts.reduce((a, p) => a + (r.breakdown[q][p] ?? 0), 0), most = Math.max(sum, 1);
+        let passed = 0;
+        const rows = parts.map((p, i) => {
+          const n = r.breakdown[q][p] ?? 0, from = passed;
+          passed += n;
+          return n ? el("div", {}, el("span", {}, p), el("span", { class: "bar" }, el("span", { style: `background:${colour(i)};margin-left:${(100 * from) / most}%;width:max(2px,${(100 * n) / most}%)` })), el("span", { class: "n" }, us(n))) : null;
+        });
+        bars.append(el("h4", {}, `${q}: ${us(sum)}`), el("div", { class: "steps", "aria-hidden": "true" }, ...rows));
       }
     };
     draw();
     plots.push({ draw, resize: () => {} });
+    if (r.live) home.append(el("p", { class: "dim" }, `Modelled: ${r.live.modelled.join(", ")}. Measured: ${r.live.measured.join(", ")}.`));
     home.append(bars, table("Latency by component", ["component", ...shown.map((q) => `#${q}`)], parts.map((p) => [p, ...shown.map((q) => us(r.breakdown[q][p] ?? 0))])));
     const rows = Object.entries(r.traffic.by_region).map(([name, s]) => [name, whole(s.requests), percent(s.availability), us(s.latency?.p50_us), us(s.latency?.p99_us), us(s.latency?.["p99.9_us"]), whole(s.cold_starts)]);
     home.append(el("h3", {}, "By region"), table("By region", ["region", "#requests", "#available", "#p50", "#p99", "#p99.9", "#cold starts"], rows));
@@ -235,6 +245,15 @@
       el("details", {}, el("summary", {}, `Prices and sizes that are assumed (${c.assumptions.length})`), el("ul", {}, ...c.assumptions.map((a) => el("li", {}, a)))));
   };
 
+  // What only a live run has: numbers without any model, and whether they can be believed.
+  const measured = (home, r) => {
+    if (!r.live) return;
+    const l = r.live, three = (d) => [us(d?.p50_us), us(d?.p99_us), us(d?.["p99.9_us"])];
+    home.append(el("h2", {}, "Measured, without any model"), el("p", { class: "dim" }, `On ${l.machine}, started ${l.started}. Response time runs from the instant a request was due, service time from its sending.`));
+    home.append(table("Measured times", ["region", "#response p50", "#p99", "#p99.9", "#service p50", "#p99", "#p99.9"], [["all", ...three(l.response_time), ...three(l.service_time)], ...Object.entries(l.regions).map(([name, v]) => [name, ...three(v.response_time), ...three(v.service_time)])]));
+    home.append(el("h3", {}, "Can it be believed?"), l.reasons.length ? el("p", { class: "invalid" }, l.reasons.join("; ")) : "", table("Validity", ["", "check", "#found", "#bound"], l.checks.map((c) => [el("strong", { class: c.holds ? "passed" : "failed" }, c.holds ? "held" : "failed"), c.name, inUnit(c.value, c.unit), inUnit(c.bound, c.unit)])));
+  };
+
   const judged = (home, r) => {
     home.append(el("h2", {}, "Thresholds"), table("Thresholds", ["", "metric", "wanted", "#found"], r.thresholds.map((t) => [el("strong", { class: t.passed ? "passed" : "failed" }, t.passed ? "held" : "failed"), t.metric, t.condition, t.note || inUnit(t.value, t.unit)])));
     home.append(el("h2", {}, "Invariants"), table("Invariants", ["", "invariant", "#checks", "first violation"], r.invariants.map((i) => [el("strong", { class: { held: "passed", broken: "failed" }[i.status] ?? "dim" }, i.status === "not-applicable" ? "n/a" : i.status), `${i.id} ${i.claim}`, whole(i.checks), i.first_violation ? `${clock(i.first_violation.at_us)}: ${i.first_violation.seen}` : i.note || "none"])));
@@ -244,8 +263,8 @@
 
   const compare = (main) => {
     const measures = [["requests", (r) => r.totals.requests, whole], ["availability", (r) => r.traffic.all.availability, percent], ["p50", (r) => r.traffic.all.latency?.p50_us, us], ["p99", (r) => r.traffic.all.latency?.p99_us, us], ["p99.9", (r) => r.traffic.all.latency?.["p99.9_us"], us], ["refused", (r) => r.traffic.all.refused, whole], ["over-admission", (r) => r.quota.over_admission.total, whole], ["worst key", (r) => r.quota.over_admission.max_fraction, percent], ["staleness p99", (r) => r.quota.staleness?.p99_us, us], ["lost silently", (r) => r.quota.silent_loss, whole], ["a month would cost", (r) => r.cost?.month_nano_usd, dollars]];
-    const titles = results.map((r, i) => `#${i + 1}. ${r.scenario.name}, ${r.mode}, seed ${r.seed}`);
-    main.prepend(el("section", {}, el("h2", { style: "margin-top:.6em" }, "Compared"), table("Compared", ["", ...titles], [["verdict", ...results.map((r) => r.verdict)], ...measures.map(([name, of, show]) => [name, ...results.map((r) => show(of(r)))])])));
+    const titles = results.map((r, i) => `#${i + 1}. ${r.scenario.name}, ${r.mode === "live" ? "measured" : "simulated"}, seed ${r.seed}`);
+    main.prepend(el("section", { class: "compared" }, el("h2", { style: "margin-top:.6em" }, "Compared"), table("Compared", ["", ...titles], [["verdict", ...results.map((r) => r.verdict)], ...measures.map(([name, of, show]) => [name, ...results.map((r) => show(of(r)))])])));
   };
 
   document.documentElement.classList.toggle("dark", isDark());
@@ -253,13 +272,21 @@
   results.forEach((r, index) => {
     r.key = `r${index}`; r.faults ??= []; r.traffic.origins ??= {};
     const home = document.getElementById(`result-${index}`), t = r.traffic.all;
-    home.append(el("dl", { class: "cards" }, ...[["Requests", whole(t.requests)], ["Available", percent(t.availability)], ["p50", us(t.latency?.p50_us)], ["p99", us(t.latency?.p99_us)], ["Refused", whole(t.refused)], ["Failed", whole(t.failed)], ["Beyond quotas", whole(r.quota.over_admission.total)], ["Staleness p99", us(r.quota.staleness?.p99_us)], ...(r.cost ? [["A month would cost", dollars(r.cost.month_nano_usd)]] : [])].map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))));
-    timeline(home, r); map(home, r); why(home, r); quota(home, r); cost(home, r); judged(home, r);
+    home.append(el("dl", { class: "cards" }, ...[["Requests", whole(t.requests)], ["Available", percent(t.availability)], [r.live ? "p50, ways modelled" : "p50", us(t.latency?.p50_us)], [r.live ? "p99, ways modelled" : "p99", us(t.latency?.p99_us)], ["Refused", whole(t.refused)], ["Failed", whole(t.failed)], ["Beyond quotas", whole(r.quota.over_admission.total)], ["Staleness p99", us(r.quota.staleness?.p99_us)], ...(r.cost ? [["A month would cost", dollars(r.cost.month_nano_usd)]] : [])].map(([k, v]) => el("div", {}, el("dt", {}, k), el("dd", {}, v)))));
+    measured(home, r); timeline(home, r); map(home, r); why(home, r); quota(home, r); cost(home, r); judged(home, r);
   });
   if (results.length > 1) compare(main);
   const paint = () => { document.documentElement.classList.toggle("dark", isDark()); plots.forEach((p) => p.draw()); };
   const button = document.getElementById("theme");
   button.onclick = () => { theme = (theme + 1) % 3; button.textContent = `Theme: ${themes[theme]}`; paint(); };
+  // Paper is white, and nobody unfolds it.
+  let before, folded;
+  addEventListener("beforeprint", () => {
+    before = theme; folded = [...document.querySelectorAll("details:not([open])")];
+    folded.forEach((d) => (d.open = true));
+    theme = 1; paint();
+  });
+  addEventListener("afterprint", () => { theme = before; folded.forEach((d) => (d.open = false)); paint(); });
   system.addEventListener("change", paint);
   let waiting;
   addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(() => plots.forEach((p) => p.resize()), 100); });

@@ -57,7 +57,11 @@ fn head(index: usize, result: &Stored) -> String {
         list("invariants").len(),
         text("question"),
         escaped(&result.scenario),
-        if json["mode"] == "simulation" { "simulated, not measured".to_owned() } else { text("mode") },
+        if json["mode"] == "simulation" {
+            "simulated, not measured"
+        } else {
+            "live: measured, but for the ways to the regions"
+        },
         json["seed"],
     )
 }

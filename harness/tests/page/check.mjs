@@ -43,6 +43,10 @@ for (const file of args) {
       await page.keyboard.press("ArrowRight");
       claim((await page.locator("#said").innerText()).includes("requests"), `${where}: arrow keys say nothing`);
       await page.evaluate(() => document.querySelectorAll('details').forEach((d) => (d.open = true)));
+      const unfolded = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      claim(unfolded <= 0, `${where}: the page is ${unfolded} px too wide when unfolded`);
+      const labels = await page.locator("svg.map").first().evaluate((map) => [...map.querySelectorAll("text")].map((t) => t.getBoundingClientRect().height));
+      claim(labels.length > 0 && labels.every((height) => height >= 9), `${where}: names on the map are too small: ${Math.min(...labels)} px`);
       const reached = new Set();
       await page.locator("body").evaluate((b) => { document.activeElement.blur(); b.scrollTop = 0; });
       for (let n = 0; n < 400; n += 1) {
