@@ -27,7 +27,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use georush::live::guard;
+use georush::{live::guard, report::progress::Audience};
 
 /// Could not run: bad arguments, scenario or environment.
 const COULD_NOT_RUN: u8 = 2;
@@ -147,6 +147,8 @@ struct RunArgs {
     /// Print the verdict only.
     #[arg(long, short)]
     quiet: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +169,36 @@ struct VerifyArgs {
     file: PathBuf,
     #[command(flatten)]
     changes: Changes,
+    #[command(flatten)]
+    progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+struct ProgressArgs {
+    /// How to tell progress, on standard error.
+    #[arg(long, value_enum, default_value_t = Telling::Auto, value_name = "HOW")]
+    progress: Telling,
+}
+
+impl ProgressArgs {
+    /// Who is told; people who want it quiet are not.
+    fn audience(&self, quiet: bool) -> Audience {
+        match self.progress {
+            Telling::Json => Audience::Programs,
+            Telling::Auto if !quiet => Audience::People,
+            Telling::Auto | Telling::None => Audience::Nobody,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Telling {
+    /// A bar with rate and time left if standard error is a terminal.
+    Auto,
+    /// A JSON object a line.
+    Json,
+    /// Nothing.
+    None,
 }
 
 #[derive(Debug, Args)]

@@ -310,3 +310,49 @@ fn what_is_wrong_with_a_key_is_told() {
     told(&create, "exists already; a key is made once");
     told(&["keys", "show", "never-made"], "there is no key \"never-made\"");
 }
+
+#[test]
+fn a_run_writes_what_else_was_asked_for_in_one_go() {
+    let scratch = Scratch::new("outputs");
+    let names =
+        ["--markdown", "m.md", "--junit", "j.xml", "--csv", "s.csv", "--hlog", "h.hlog", "--openmetrics", "o.txt"];
+    let run = scratch.georush(&[&["run", "quiet.toml", "--out", "out", "-q", "--github"], &names[..]].concat());
+    assert_eq!(run.status.code(), Some(0), "{}", text(&run.stderr));
+    assert!(
+        text(&run.stdout).contains("::notice title=quiet%3A passed::Does a quiet minute hold?"),
+        "{}",
+        text(&run.stdout)
+    );
+    let read = |name: &str| fs::read_to_string(scratch.0.join(name)).expect(name);
+    assert!(read("m.md").starts_with("## PASSED: quiet"));
+    assert!(read("j.xml").contains("<testsuite name=\"quiet\""));
+    assert!(read("s.csv").starts_with("at_us,"));
+    assert!(read("h.hlog").starts_with("#[Histogram log format version 1.3]"));
+    assert!(read("o.txt").ends_with("# EOF\n"));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_stops_a_run_before_it_begins() {
+    let scratch = Scratch::new("output-blocked");
+    let run = scratch.georush(&["run", "quiet.toml", "--out", "out", "--junit", "quiet.toml/j.xml"]);
+    assert_eq!(run.status.code(), Some(2));
+    assert!(text(&run.stderr).starts_with("error: can't write results to quiet.toml: "), "{}", text(&run.stderr));
+    assert_eq!(scratch.files(), ["empty.toml", "quiet.toml"]);
+}
+
+#[test]
+fn progress_is_for_programs_that_ask_and_for_nobody_else_without_a_terminal() {
+    let scratch = Scratch::new("progress");
+    let silent = scratch.georush(&["run", "quiet.toml", "--out", "out", "-q"]);
+    assert_eq!(text(&silent.stderr), "");
+    let told = scratch.georush(&["run", "quiet.toml", "--out", "out", "-q", "--progress", "json"]);
+    assert_eq!(told.stdout, silent.stdout);
+    let lines = text(&told.stderr);
+    let last: serde_json::Value = serde_json::from_str(lines.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&last["what"], &last["finished"], &last["at_us"]), (&"run".into(), &true.into(), &60_000_000.into()));
+    let result = fs::read_to_string(scratch.0.join("out/result.json")).expect("written");
+    let result: serde_json::Value = serde_json::from_str(&result).expect("JSON");
+    assert_eq!(last["requests"], result["totals"]["requests"]);
+    let verified = scratch.georush(&["verify-determinism", "quiet.toml", "--progress", "json"]);
+    assert_eq!(text(&verified.stderr).matches("\"finished\":true").count(), 2);
+}

@@ -13,6 +13,7 @@ use georush::{
     report::{
         Report, command, json,
         judge::judge,
+        progress::RealTime,
         terminal::{self, Around, Speed, paint::Paint},
         write::Target,
     },
@@ -46,7 +47,11 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         keys: args.keys.clone(),
         stop: interrupt::flag(),
     };
-    let (outcome, live) = match live::run(&scaled, &options) {
+    let length_us = scaled.live.warm_up_us + scaled.duration_us;
+    let progress = RealTime::start(args.progress.audience(args.quiet), "run", length_us);
+    let seen = live::run(&scaled, &options);
+    progress.end(seen.is_ok());
+    let (outcome, live) = match seen {
         Ok(seen) => seen,
         Err(Error::Interrupted) => {
             target.discard();

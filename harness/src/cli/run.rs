@@ -44,15 +44,18 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         print(&format!("{}\n\n", paint.dim(&command::repeat(&scenario, &file, false))))?;
     }
 
-    let mut watched = Watched { progress: Progress::new(scenario.duration_us, !args.quiet) };
+    let mut watched =
+        Watched { progress: Progress::new(args.progress.audience(args.quiet), "run", scenario.duration_us) };
     let started = ThreadTime::now();
     let outcome = simulate::run(&scenario, &mut watched);
     let speed = Speed { cpu_us: started.elapsed().as_micros() as u64 };
-    watched.progress.clear();
     let Some(outcome) = outcome.filter(|_| !interrupt::requested()) else {
+        watched.progress.clear();
         target.discard();
         return Err(interrupt::stop());
     };
+
+    watched.progress.finish(Some(outcome.requests));
 
     let judgement = judge(&scenario, &outcome);
     let assumptions = facts::assumptions(scenario.system.era);
@@ -73,7 +76,7 @@ struct Watched {
 
 impl Observer for Watched {
     fn progress(&mut self, simulated_us: u64, requests: u64) -> bool {
-        self.progress.at(simulated_us, requests);
+        self.progress.at(simulated_us, Some(requests));
         !interrupt::requested()
     }
 }

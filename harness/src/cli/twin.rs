@@ -8,7 +8,11 @@ use clap::Args;
 use georush::{
     live::{self, Error, Live, Options, scale::at_live_scale},
     outcome::Outcome,
-    report::{format, write::Target},
+    report::{
+        format,
+        progress::{Audience, RealTime},
+        write::Target,
+    },
     scenario::Scenario,
     twin::{self, Calibration, Row, Rule, Twin},
 };
@@ -43,6 +47,8 @@ pub(super) struct TwinArgs {
     /// Directory for comparison and calibration [default: out/<scenario>].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    progress: super::ProgressArgs,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +74,7 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
     let target = Target::prepare(&directory, &[TWIN, CALIBRATION]).map_err(Stop::could_not_run)?;
     interrupt::listen()?;
 
+    let audience = args.progress.audience(false);
     let scaled = at_live_scale(&scenario);
     let mut reasons = Vec::new();
     let calibration = match given {
@@ -78,17 +85,15 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
             calibration
         }
         None => {
-            eprintln!("calibrating: {} real", format::elapsed(scaled.duration_us));
             let other = twin::calibration_scenario(&scaled);
-            let (_, live) = run(&other, &directory)?;
+            let (_, live) = run(&other, &directory, "calibration", audience)?;
             reasons.extend(live.reasons().into_iter().map(|reason| format!("calibration: {reason}")));
             let nothing =
                 "the calibration run measured nothing: give the scenario callers that are admitted more than once";
             Calibration::of(&other, &live).ok_or_else(|| Stop::could_not_run(nothing))?
         }
     };
-    eprintln!("running: {} real", format::elapsed(scaled.duration_us));
-    let (outcome, live) = run(&scaled, &directory)?;
+    let (outcome, live) = run(&scaled, &directory, "run", audience)?;
     reasons.extend(live.reasons());
     let twin = twin::compare(&scaled, &calibration, &outcome, &live);
 
@@ -114,9 +119,12 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
     Ok(code)
 }
 
-fn run(scenario: &Scenario, directory: &Path) -> Result<(Outcome, Live), Stop> {
+fn run(scenario: &Scenario, directory: &Path, what: &'static str, audience: Audience) -> Result<(Outcome, Live), Stop> {
     let options = Options { directory: &directory.join("live"), target: None, keys: None, stop: interrupt::flag() };
-    live::run(scenario, &options).map_err(|error| match error {
+    let progress = RealTime::start(audience, what, scenario.live.warm_up_us + scenario.duration_us);
+    let seen = live::run(scenario, &options);
+    progress.end(seen.is_ok());
+    seen.map_err(|error| match error {
         Error::Interrupted => interrupt::stop(),
         error => Stop::could_not_run(error),
     })

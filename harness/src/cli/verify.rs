@@ -4,7 +4,10 @@
 
 use georush::{
     determinism::{Comparison, compare},
-    report::{format, progress::Progress},
+    report::{
+        format,
+        progress::{Audience, Progress},
+    },
     scenario::{self, Scenario},
     simulate::{self, Observer},
 };
@@ -17,7 +20,10 @@ const DIFFERENT: u8 = 1;
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Stop> {
     let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
     interrupt::listen()?;
-    let found = compare(&mut |block| replay(&scenario, block), &mut |block| replay(&scenario, block));
+    let audience = args.progress.audience(false);
+    let found = compare(&mut |block| replay(&scenario, block, "first run", audience), &mut |block| {
+        replay(&scenario, block, "second run", audience)
+    });
     if interrupt::requested() {
         return Err(interrupt::stop());
     }
@@ -43,14 +49,21 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Stop> {
     }
 }
 
-fn replay(scenario: &Scenario, wanted: Option<usize>) -> (Vec<u64>, Vec<String>) {
+fn replay(
+    scenario: &Scenario,
+    wanted: Option<usize>,
+    what: &'static str,
+    audience: Audience,
+) -> (Vec<u64>, Vec<String>) {
     if interrupt::requested() {
         return Default::default();
     }
-    let progress = Progress::new(scenario.duration_us, true);
+    let progress = Progress::new(audience, what, scenario.duration_us);
     let mut recorder = Recorder { progress, wanted, digests: Vec::new(), decisions: Vec::new() };
-    simulate::run(scenario, &mut recorder);
-    recorder.progress.clear();
+    match simulate::run(scenario, &mut recorder) {
+        Some(outcome) => recorder.progress.finish(Some(outcome.requests)),
+        None => recorder.progress.clear(),
+    }
     (recorder.digests, recorder.decisions)
 }
 
@@ -63,7 +76,7 @@ struct Recorder {
 
 impl Observer for Recorder {
     fn progress(&mut self, simulated_us: u64, requests: u64) -> bool {
-        self.progress.at(simulated_us, requests);
+        self.progress.at(simulated_us, Some(requests));
         !interrupt::requested()
     }
 
