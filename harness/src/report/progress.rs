@@ -87,7 +87,12 @@ impl Progress {
         if self.audience == Audience::Programs {
             say(&self.line(self.of_us, requests, elapsed, true));
         }
+        if self.bar.is_hidden() {
+            return;
+        }
         self.bar.finish_with_message(format!("{} in {}", so_far(self.of_us, requests, elapsed), spell(elapsed)));
+        // The bar leaves the cursor behind itself.
+        say("");
     }
 
     /// The run was given up; a bar vanishes.
