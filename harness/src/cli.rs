@@ -11,6 +11,7 @@ mod keys;
 mod listing;
 mod live;
 mod outputs;
+mod replay;
 mod report;
 mod roles;
 mod run;
@@ -93,6 +94,9 @@ enum Command {
     /// Run a scenario live and simulated, and compare the two modes.
     #[command(after_long_help = twin::EXAMPLES)]
     Twin(twin::TwinArgs),
+    /// Replay what a live run recorded, and compare every answer of the cores.
+    #[command(after_long_help = replay::EXAMPLES)]
+    Replay(replay::ReplayArgs),
     /// Turn results into a page, a summary, JUnit XML and other files.
     #[command(after_long_help = report::EXAMPLES)]
     Report(report::ReportArgs),
@@ -144,6 +148,9 @@ struct RunArgs {
     keys: Option<PathBuf>,
     #[command(flatten)]
     outputs: outputs::Outputs,
+    /// Live: record what the cores take and give, for `georush replay`.
+    #[arg(long, conflicts_with = "target")]
+    record: bool,
     /// Print the verdict only.
     #[arg(long, short)]
     quiet: bool,
@@ -243,6 +250,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Twin(args) => twin::twin(args),
             Command::VerifyDeterminism(args) => verify::verify(args),
             Command::Keys(args) => keys::keys(args),
+            Command::Replay(args) => replay::replay(args),
             Command::Report(args) => report::report(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
             Command::Serve(args) => serve::serve(args),

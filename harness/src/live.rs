@@ -10,6 +10,7 @@ pub mod clock;
 pub mod faults;
 pub mod generator;
 pub mod guard;
+pub mod link;
 pub mod machine;
 pub mod outcome;
 pub mod scale;
@@ -67,6 +68,8 @@ pub struct Options<'a> {
     pub target: Option<Vec<SocketAddr>>,
     /// Keys to call with, one a line, instead of made ones.
     pub keys: Option<PathBuf>,
+    /// Whether the processes record what their cores take and give.
+    pub record: bool,
     /// Set to end the run early.
     pub stop: &'a AtomicBool,
 }
@@ -139,7 +142,8 @@ pub fn run(scenario: &Scenario, options: &Options<'_>) -> Result<(Outcome, Live)
     let topology = match &options.target {
         Some(_) => None,
         None => {
-            Some(Topology::start(scenario, &callers, created, options.directory, options.stop).map_err(interrupted)?)
+            let Options { directory, record, stop, .. } = options;
+            Some(Topology::start(scenario, &callers, created, directory, *record, stop).map_err(interrupted)?)
         }
     };
     let addresses =
@@ -171,14 +175,18 @@ fn observe(
     scenario: &Scenario,
     callers: Callers,
     mut generator: Generator,
-    topology: Option<Topology>,
+    mut topology: Option<Topology>,
     mut tables: Option<Tables>,
     windows: Vec<WindowId>,
     stop: &AtomicBool,
 ) -> Result<Evidence, Error> {
     let ids = topology.as_ref().map_or_else(Vec::new, Topology::ids);
-    let topology = topology.map(Mutex::new);
     let (over, clock) = (AtomicBool::new(false), Clock::starting(LEAD));
+    if let Some(topology) = &mut topology {
+        let told = topology.tell_start(clock.start());
+        told.map_err(|error| Error::Environment(format!("the processes can't be told of the start: {error}")))?;
+    }
+    let topology = topology.map(Mutex::new);
     let before = machine::snapshot(&ids);
     let mut arrivals = Arrivals::new(scenario, callers);
     let (flights, effort, done, unread) = thread::scope(|scope| {
@@ -204,10 +212,12 @@ fn observe(
     }
     let settled = tables.as_mut().map_or(Ok(()), |tables| settle(tables, &clock, &flights, stop));
     let (end_us, jump_us) = (clock.now_us(), clock.wall_jump_us());
-    let mut casualties = Vec::new();
+    let (mut casualties, mut done) = (Vec::new(), done);
     if let Some(topology) = topology {
         let mut topology = topology.into_inner().unwrap_or_else(PoisonError::into_inner);
         casualties = topology.casualties();
+        done.extend(topology.felt());
+        done.sort_by_key(|done| done.done_us);
         topology.end();
     }
     Ok(Evidence {

@@ -8,7 +8,7 @@ mod calibration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-pub use calibration::Calibration;
+pub use calibration::{COMPARED, Calibration};
 
 use crate::{
     live::{Live, tables::LOOK_EVERY_US},
@@ -97,10 +97,11 @@ pub fn check(scenario: &Scenario, file: &str) -> Result<(), String> {
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-/// The scenario of the calibration run: without faults, with another seed.
+/// The scenario of a calibration run: without faults, with another seed for each.
 #[must_use]
-pub fn calibration_scenario(scenario: &Scenario) -> Scenario {
-    Scenario { seed: scenario.seed ^ 0x5EED, faults: Vec::new(), thresholds: Vec::new(), ..scenario.clone() }
+pub fn calibration_scenario(scenario: &Scenario, number: u64) -> Scenario {
+    let seed = scenario.seed ^ (0x5EED + number);
+    Scenario { seed, faults: Vec::new(), thresholds: Vec::new(), ..scenario.clone() }
 }
 
 /// A simulated run, and its service times.
@@ -124,12 +125,19 @@ impl Observer for Listener {
     }
 }
 
-/// Simulates a scenario at live scale with a calibration and compares it with what was measured live.
+/// Simulates a scenario at live scale with a calibration and compares it with what was measured live. `differences` are the answers of
+/// the live run's cores that a replay of their inputs does not give.
 ///
 /// # Panics
 /// Never: nobody stops the simulation.
 #[must_use]
-pub fn compare(scenario: &Scenario, calibration: &Calibration, outcome: &Outcome, live: &Live) -> Twin {
+pub fn compare(
+    scenario: &Scenario,
+    calibration: &Calibration,
+    outcome: &Outcome,
+    live: &Live,
+    differences: u64,
+) -> Twin {
     let [least, middle, most] = LAGS.map(|quantile| simulated(&calibration.apply(scenario, quantile)));
     let ends = |value: &dyn Fn(&Outcome) -> u64| [&least, &middle, &most].map(|run| value(&run.outcome) as f64);
     let exact = live.answers.unknown == 0 && outcome.findings.crossings == 0 && middle.outcome.findings.crossings == 0;
@@ -156,6 +164,7 @@ pub fn compare(scenario: &Scenario, calibration: &Calibration, outcome: &Outcome
         number("over-admission", decided, &|outcome| outcome.findings.over_admission),
         number("central count", decided, &|outcome| outcome.findings.central_count),
         number("count error", Rule::Equal, &|outcome| outcome.findings.count_error_absolute),
+        row("replay", false, Rule::Equal, 0.0, (0.0, 0.0), differences as f64),
     ];
     let slowest = |outcome: &Outcome| outcome.findings.regions.iter().filter_map(|region| region.convergence_us).max();
     if let (Some(simulated), Some(measured)) = (slowest(&middle.outcome), slowest(outcome)) {

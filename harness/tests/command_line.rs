@@ -85,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 46] = [
+    let pages: [(&str, &[&str]); 48] = [
         ("report-h", &["report", "-h"]),
         ("report", &["report", "--help"]),
         ("georush-h", &["-h"]),
@@ -98,6 +98,8 @@ fn help_is_what_was_committed() {
         ("verify-determinism", &["verify-determinism", "--help"]),
         ("twin-h", &["twin", "-h"]),
         ("twin", &["twin", "--help"]),
+        ("replay-h", &["replay", "-h"]),
+        ("replay", &["replay", "--help"]),
         ("schema-h", &["schema", "-h"]),
         ("schema", &["schema", "--help"]),
         ("serve-h", &["serve", "-h"]),

@@ -208,12 +208,12 @@ fn a_harness_that_is_killed_takes_its_processes_with_it() {
 #[test]
 fn what_the_live_mode_can_not_do_is_refused_before_anything_starts() {
     let scratch = Scratch::new("refused", 4);
-    let fault = "\n[[faults]]\nat = \"1s\"\nlasts = \"2s\"\naction = \"partition\"\nregion = \"eu-west-1\"\n";
+    let fault = "\n[[faults]]\nat = \"1s\"\naction = \"cold-flush\"\nregion = \"eu-west-1\"\n";
     fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{fault}")).expect("writable");
     let output = scratch.run(&[]);
     assert_eq!(output.status.code(), Some(2));
     let line = SCENARIO.matches('\n').count() + 2;
-    let told = format!("error: short.toml:{line}: the live mode can't do partition ");
+    let told = format!("error: short.toml:{line}: the live mode can't do cold-flush ");
     assert!(text(&output.stderr).starts_with(&told), "{}", text(&output.stderr));
     for (set, told) in [
         ("pipeline={model=\"fixed-lag\",lag=\"1s\"}", "pipeline.model is \"fixed-lag\""),
@@ -225,6 +225,75 @@ fn what_the_live_mode_can_not_do_is_refused_before_anything_starts() {
         assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
     }
     assert!(!scratch.path.join("out").exists());
+}
+
+/// Faults of the way to the centre, one after another: tenths of seconds in real time.
+const WAY: &str = r#"
+[[faults]]
+at = "2s"
+lasts = "5s"
+action = "delay"
+region = "eu-west-1"
+by = "150ms"
+
+[[faults]]
+at = "8s"
+lasts = "5s"
+action = "partition"
+region = "eu-west-1"
+
+[[faults]]
+at = "14s"
+lasts = "5s"
+action = "throttle"
+service = "stream"
+remains = 0
+
+[[faults]]
+at = "20s"
+lasts = "9s"
+action = "duplicate"
+"#;
+
+#[test]
+fn faults_of_the_way_to_the_centre_are_felt_and_counted_through_and_cores_replay_the_same() {
+    let scratch = Scratch::new("way", 7);
+    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{WAY}")).expect("writable");
+    let output = scratch.run(&["--record"]);
+    let result = scratch.result();
+    assert_held(&output, &result);
+    let told = result["live"]["faults"].to_string();
+    for felt in [
+        "delay (region eu-west-1, by 150ms), first felt by edge eu-west-1",
+        "partition (region eu-west-1), first felt by edge eu-west-1",
+        "throttle (service stream, remains 0%), first felt by edge us-east-1",
+        "duplicate (rate 100%), first felt by edge us-east-1",
+    ] {
+        assert!(told.contains(felt), "{felt}: {told}");
+    }
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_georush"));
+    let output = replay.args(["replay", "out/short/live/recording"]).current_dir(&scratch.path).output();
+    let output = output.expect("the command starts");
+    let told = text(&output.stdout);
+    assert!(output.status.success() && told.starts_with("SAME  every answer of the cores"), "{output:?}");
+    assert!(
+        !told.contains("edges 0 ") && !told.contains("aggregator 0 ") && !told.contains("replicators 0 "),
+        "{told}"
+    );
+}
+
+#[test]
+fn log_lines_that_are_skipped_are_missing_or_made_good_by_the_next() {
+    let scratch = Scratch::new("skip", 8);
+    let fault = "\n[[faults]]\nat = \"20s\"\nlasts = \"10s\"\naction = \"log-skip\"\nregion = \"eu-west-1\"\n";
+    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{fault}")).expect("writable");
+    let output = scratch.run(&["--set", "thresholds={}"]);
+    let result = scratch.result();
+    // Nothing comes after the skipped lines that would tell of them: what they said is lost and nobody knows.
+    let lost =
+        result["quota"]["silent_loss"].as_u64().unwrap_or(0) + result["quota"]["declared_loss"].as_u64().unwrap_or(0);
+    assert!(lost > 0, "{} {}", result["quota"], text(&output.stdout));
+    assert!(result["live"]["faults"].to_string().contains("log-skip (region eu-west-1), first felt by edge eu-west-1"));
 }
 
 #[test]

@@ -23,6 +23,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use crate::{
     item::{Account, Item},
     plans::{PlanSpec, Plans},
+    record::{Begun, Recorder},
     usage::Line,
     whitelist::Whitelist,
 };
@@ -159,6 +160,7 @@ struct Shard {
     outbox: Vec<Effect>,
     /// Lines that have left.
     lines: u64,
+    recorder: Recorder,
 }
 
 /// What an edge has counted since it started.
@@ -196,9 +198,12 @@ impl Edge {
             specs.push(spec.clone());
             specs.len() - 1
         });
-        let shard = |_| {
+        let Settings { origin, enforcement, on_unavailable, .. } = settings;
+        let shard = |lane| {
+            let name = format!("edge-{}-{}-{lane}", origin.region, origin.epoch);
             Mutex::new(Shard {
-                core: Core::new(settings.origin, settings.enforcement, settings.on_unavailable),
+                recorder: Recorder::begin(&name, || Begun::edge(origin, enforcement, on_unavailable)),
+                core: Core::new(origin, enforcement, on_unavailable),
                 ids: HashTable::new(),
                 subjects: Vec::new(),
                 free: Vec::new(),
@@ -263,6 +268,9 @@ impl Edge {
         let request = Request { subject: SubjectId(id), cost: ask.cost, lane: lane as u16 };
         let waiting = shard.outbox.len();
         let decision = shard.core.authorize(now, request, &subject.row, readable, &mut shard.outbox);
+        if shard.recorder.is_on() {
+            shard.recorder.ask(now, request, &subject.row, readable, (&decision, &shard.outbox[waiting..]));
+        }
         let mut count = decision.view;
         if decision.verdict == Verdict::Admitted {
             count += u64::from(ask.cost);
@@ -423,6 +431,7 @@ impl Edge {
             if shard.strangers >= self.settings.strangers_max / SHARDS {
                 self.forget_strangers(shard, now);
             }
+            shard.recorder.flush();
         }
     }
 

@@ -14,6 +14,7 @@ pub mod key;
 mod nearest;
 pub mod pipeline;
 pub mod plans;
+pub mod record;
 pub mod service;
 pub mod store;
 pub mod toml_text;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use georush::live::link;
 use georush_system::{
     backend::{Backend, config::Config},
     store::Directory,
@@ -23,8 +24,18 @@ pub(super) struct BackendArg {
 }
 
 impl BackendArg {
-    /// The backend that the file names, or files in the directory `state`, opened by `open`.
+    /// The backend that the file names, or files in the directory `state`, opened by `open`. In a process that a live run started, as
+    /// far away as the run wants it.
     pub(super) fn open(
+        &self,
+        state: &Path,
+        open: impl Fn(&Path) -> Result<Directory, georush_system::store::Error>,
+    ) -> Result<Arc<dyn Backend>, Stop> {
+        let told = |error| Stop::could_not_run(format!("the orders of the live run can't be read: {error}"));
+        link::keep(self.near(state, open)?).map_err(told)
+    }
+
+    fn near(
         &self,
         state: &Path,
         open: impl Fn(&Path) -> Result<Directory, georush_system::store::Error>,

@@ -2,7 +2,10 @@
 //!
 //! Not here: cleaning up, which is whose files they are.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{INTERRUPTED, Stop};
 
@@ -31,4 +34,11 @@ pub(super) fn requested() -> bool {
 /// What the command then says.
 pub(super) fn stop() -> Stop {
     Stop { code: INTERRUPTED, text: "interrupted: nothing was written\n".to_owned() }
+}
+
+/// What a command says whose live run was stopped.
+pub(super) fn stop_live(directory: &Path) -> Stop {
+    let text =
+        format!("interrupted: no result was written; logs and tables of the run are in {}\n", directory.display());
+    Stop { code: INTERRUPTED, text }
 }

@@ -45,6 +45,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         directory: &directory.join("live"),
         target: addresses,
         keys: args.keys.clone(),
+        record: args.record,
         stop: interrupt::flag(),
     };
     let length_us = scaled.live.warm_up_us + scaled.duration_us;
@@ -55,7 +56,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         Ok(seen) => seen,
         Err(Error::Interrupted) => {
             target.discard();
-            return Err(interrupt::stop());
+            return Err(interrupt::stop_live(options.directory));
         }
         Err(error) => return Err(Stop::could_not_run(error)),
     };

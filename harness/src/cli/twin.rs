@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use georush::{
-    live::{self, Error, Live, Options, scale::at_live_scale},
+    live::{self, Error, Live, Options, scale::at_live_scale, topology::RECORDINGS},
     outcome::Outcome,
     report::{
         format,
@@ -16,6 +16,7 @@ use georush::{
     scenario::Scenario,
     twin::{self, Calibration, Row, Rule, Twin},
 };
+use georush_system::record::replay::{Replayed, replay};
 use serde::Serialize;
 
 use super::{Changes, Stop, interrupt, print};
@@ -26,9 +27,10 @@ Examples:
   georush twin scenarios/black-friday.toml --set clients.shops.rate=350000
   georush twin scenarios/sixty-thousand.toml --calibration results/calibrations/sixty-thousand.json
 
-Two live runs: one with another seed and without faults, from which the simulator's service times and the pipeline's lag are
-taken, and the scenario's own, which the calibrated simulation is compared with. Counts must be equal where both are exact.
-Exit code 1 says that the two modes differ, 3 that a live run is not valid.";
+Three live runs: the scenario's own, which the calibrated simulation is compared with, and before and after it one with another
+seed and without faults, from which the simulator's service times and the pipeline's lag are taken. Counts must be equal where
+both are exact. Exit code 1 says that the two modes differ, 3 that a live run is not valid, or that the modes differ on a
+machine that does not repeat itself: the two other runs differ by more than the modes may.";
 
 const TWIN: &str = "twin.json";
 const CALIBRATION: &str = "calibration.json";
@@ -77,25 +79,41 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
     let audience = args.progress.audience(false);
     let scaled = at_live_scale(&scenario);
     let mut reasons = Vec::new();
-    let calibration = match given {
-        Some(calibration) => {
+    let calibrate = |number, reasons: &mut Vec<String>| {
+        let other = twin::calibration_scenario(&scaled, number);
+        let (_, live) = run(&other, &directory, "calibration", audience)?;
+        reasons.extend(live.reasons().into_iter().map(|reason| format!("calibration: {reason}")));
+        Ok::<_, Stop>((other, live))
+    };
+    let before = if given.is_none() { Some(calibrate(0, &mut reasons)?) } else { None };
+    let (outcome, live) = run(&scaled, &directory, "run", audience)?;
+    reasons.extend(live.reasons());
+    let replayed = replay(&directory.join("live").join(RECORDINGS)).map_err(Stop::could_not_run)?;
+    let calibration = match (given, before) {
+        (Some(calibration), _) => {
             if !calibration.valid {
                 reasons.push("calibration: the run that it is of was not valid".to_owned());
             }
             calibration
         }
-        None => {
-            let other = twin::calibration_scenario(&scaled);
-            let (_, live) = run(&other, &directory, "calibration", audience)?;
-            reasons.extend(live.reasons().into_iter().map(|reason| format!("calibration: {reason}")));
+        (None, before) => {
+            let mut runs: Vec<(Scenario, Live)> = before.into_iter().collect();
+            runs.push(calibrate(1, &mut reasons)?);
+            let runs: Vec<_> = runs.iter().map(|(scenario, live)| (scenario, live)).collect();
             let nothing =
-                "the calibration run measured nothing: give the scenario callers that are admitted more than once";
-            Calibration::of(&other, &live).ok_or_else(|| Stop::could_not_run(nothing))?
+                "the calibration runs measured nothing: give the scenario callers that are admitted more than once";
+            Calibration::of(&runs).ok_or_else(|| Stop::could_not_run(nothing))?
         }
     };
-    let (outcome, live) = run(&scaled, &directory, "run", audience)?;
-    reasons.extend(live.reasons());
-    let twin = twin::compare(&scaled, &calibration, &outcome, &live);
+    let twin = twin::compare(&scaled, &calibration, &outcome, &live, replayed.differences);
+    let (spread, quantile) = calibration.spread();
+    if !twin.agrees() && spread > twin::LATENCY_TOLERANCE {
+        reasons.push(format!(
+            "the machine does not repeat itself: p{} of service times differs by {} between the calibration runs",
+            quantile * 100.0,
+            format::percent(spread)
+        ));
+    }
 
     let code = match (reasons.is_empty(), twin.agrees()) {
         (false, _) => NOT_VALID,
@@ -115,12 +133,13 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
     };
     target.write(CALIBRATION, &json(&calibration)).map_err(Stop::could_not_run)?;
     let path = target.write(TWIN, &json(&document)).map_err(Stop::could_not_run)?;
-    print(&told(&twin, &calibration, &reasons, &super::run::shown(&path)))?;
+    print(&told(&twin, &calibration, &replayed, &reasons, &super::run::shown(&path)))?;
     Ok(code)
 }
 
 fn run(scenario: &Scenario, directory: &Path, what: &'static str, audience: Audience) -> Result<(Outcome, Live), Stop> {
-    let options = Options { directory: &directory.join("live"), target: None, keys: None, stop: interrupt::flag() };
+    let options =
+        Options { directory: &directory.join("live"), target: None, keys: None, record: true, stop: interrupt::flag() };
     let progress = RealTime::start(audience, what, scenario.live.warm_up_us + scenario.duration_us);
     let seen = live::run(scenario, &options);
     progress.end(seen.is_ok());
@@ -142,7 +161,7 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-fn told(twin: &Twin, calibration: &Calibration, reasons: &[String], path: &str) -> String {
+fn told(twin: &Twin, calibration: &Calibration, replayed: &Replayed, reasons: &[String], path: &str) -> String {
     let head = match (reasons, twin.agrees()) {
         ([], true) => "AGREES  the calibrated simulation and the real system".to_owned(),
         ([], false) => "DIFFERS  the calibrated simulation and the real system".to_owned(),
@@ -166,12 +185,16 @@ fn told(twin: &Twin, calibration: &Calibration, reasons: &[String], path: &str) 
     out +=
         &format!("\n  latencies: mean absolute error {mape}, bias {bias:+.1} % (above 0: the simulation is slower)\n");
     out += &format!(
-        "  calibrated {} on {} with {} requests of seed {}\n  result {path}\n",
+        "  calibrated {} on {} with {}\n",
         calibration.date,
         calibration.machine,
-        format::count(calibration.requests),
-        calibration.seed
+        format::plural(calibration.requests, "request"),
     );
+    for (q, us) in &calibration.repeated_us {
+        let us: Vec<String> = us.iter().map(|&us| format::duration(us)).collect();
+        out += &format!("  service p{} of the calibration runs: {}\n", q * 100.0, us.join(", "));
+    }
+    out += &format!("  replayed: {}\n  result {path}\n", super::replay::told(replayed).replace('\n', "\n  "));
     out
 }
 

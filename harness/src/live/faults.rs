@@ -2,8 +2,7 @@
 //!
 //! A region's outage cuts the clients' way at the generator (what was sent and not answered is lost) and freezes the region's
 //! processes, so that nothing of it reaches the centre. Rerouting and stale resolvers are the clients' side, which is a model in both
-//! modes. Not here: faults of links between region and centre: with the embedded backend that link is a file, which nothing can
-//! delay or cut for one process.
+//! modes. Not here: faults of the way between region and centre, which [`super::link`] does.
 
 use std::sync::{
     Mutex, PoisonError,
@@ -11,7 +10,7 @@ use std::sync::{
 };
 
 use super::{clock::Clock, generator::Cut, topology::Topology};
-use crate::scenario::{FaultAction, Node, Scenario};
+use crate::scenario::{Fault, FaultAction, Node, Scenario, Service, fault_text};
 
 /// Longest nap between two faults, so that a request to stop is heard.
 const NAP_US: u64 = 20_000;
@@ -60,55 +59,36 @@ pub struct Schedule(Vec<(u64, Deed, Node)>);
 /// # Errors
 /// Everything in it that the live mode can't do, with the line of the file.
 pub fn check(scenario: &Scenario, file: &str, on_target: bool) -> Result<(), String> {
-    let cant = |fault: &crate::scenario::Fault| {
-        let name = name(&fault.action);
+    let cant = |fault: &Fault| {
         let reason = match &fault.action {
             FaultAction::Reroute { .. } | FaultAction::DnsStale { .. } => return None,
+            FaultAction::Throttle { service: Service::Gateway | Service::Function, .. } => {
+                "of that: no gateway and no function is there"
+            }
+            FaultAction::Throttle { service: Service::TableReads, .. } => "of reads: edges hold their rows in memory",
+            FaultAction::ColdFlush { .. } => "yet: edges are processes, not functions that start on demand",
+            _ if on_target => "to a system that the harness did not start",
             FaultAction::RegionOutage { .. }
             | FaultAction::Kill { .. }
             | FaultAction::Pause { .. }
-            | FaultAction::ReplicationPause { .. } => {
-                if !on_target {
-                    return None;
-                }
-                "of a system that the harness did not start"
-            }
-            FaultAction::Partition { .. } | FaultAction::Delay { .. } => {
-                "yet: with the embedded backend, the link between region and centre is a file"
-            }
-            FaultAction::Duplicate { .. } | FaultAction::LogSkip { .. } => {
-                "yet: with the embedded backend, nothing stands between an edge and the stream"
-            }
-            FaultAction::Throttle { .. } => "yet: the embedded backend has no capacities",
-            FaultAction::ColdFlush { .. } => "yet: edges are processes, not functions that start on demand",
+            | FaultAction::ReplicationPause { .. }
+            | FaultAction::Partition { .. }
+            | FaultAction::Delay { .. }
+            | FaultAction::Duplicate { .. }
+            | FaultAction::LogSkip { .. }
+            | FaultAction::Throttle { service: Service::TableWrites | Service::Stream, .. } => return None,
         };
+        let (name, _) = fault_text(&scenario.system.regions, fault);
         Some(format!("{file}:{}: the live mode can't do {name} {reason}; --mode sim can", fault.line))
     };
     let wrong: Vec<String> = scenario.faults.iter().filter_map(cant).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
-fn name(action: &FaultAction) -> &'static str {
-    match action {
-        FaultAction::RegionOutage { .. } => "region-outage",
-        FaultAction::Reroute { .. } => "reroute",
-        FaultAction::Kill { .. } => "kill and restart",
-        FaultAction::Pause { .. } => "pause",
-        FaultAction::Partition { .. } => "partition",
-        FaultAction::Delay { .. } => "delay",
-        FaultAction::Duplicate { .. } => "duplicate",
-        FaultAction::Throttle { .. } => "throttle",
-        FaultAction::ReplicationPause { .. } => "replication-pause",
-        FaultAction::LogSkip { .. } => "log-skip",
-        FaultAction::DnsStale { .. } => "dns-stale",
-        FaultAction::ColdFlush { .. } => "cold-flush",
-    }
-}
-
 /// When the way of clients to a region is cut.
 #[must_use]
 pub fn cuts(scenario: &Scenario) -> Vec<Cut> {
-    let cut = |fault: &crate::scenario::Fault| match fault.action {
+    let cut = |fault: &Fault| match fault.action {
         FaultAction::RegionOutage { region } => Some(Cut { to: region, at_us: fault.at_us }),
         _ => None,
     };

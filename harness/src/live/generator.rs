@@ -111,7 +111,7 @@ pub struct Flight {
     pub at_us: u64,
     /// When the generator came to it.
     pub taken_us: u64,
-    /// When it was handed to the kernel; `taken_us` if it never was.
+    /// When it was about to be handed to the kernel; `taken_us` if it never was.
     pub sent_us: u64,
     /// When its fate was known.
     pub done_us: u64,
@@ -275,8 +275,10 @@ impl Generator {
         self.in_flight += 1;
         self.effort.in_flight_max = self.effort.in_flight_max.max(self.in_flight);
         self.waiting.push_back((number, place));
+        // Before the call: the kernel may let the server run, and answer, before it returns.
+        let sent_us = clock.now_us();
         let progress = connection.send();
-        self.take_progress(clock.now_us(), place, progress);
+        self.take_progress(sent_us, place, progress);
     }
 
     fn connect(&mut self, to: usize) -> Option<usize> {

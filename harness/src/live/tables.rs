@@ -79,9 +79,11 @@ impl Tables {
         let subjects = identifiers.len();
         let empty = Reading { counts: vec![0; subjects], crossed_us: vec![None; subjects], ..Reading::default() };
         let open = |region: &String| directory.regional(region).map(|table| (table, 0));
+        let mut central = directory.central()?;
         Ok(Self {
-            central: directory.central()?,
-            central_position: 0,
+            // Sign-ups, which came before, count nothing.
+            central_position: central.newest()?.number,
+            central,
             stream: directory.stream()?,
             readings: Readings { central: empty.clone(), regions: vec![empty; regions.len()], ..Readings::default() },
             regions: regions.iter().map(open).collect::<Result<_, _>>()?,
@@ -97,10 +99,9 @@ impl Tables {
     /// If a table can't be read.
     pub fn look(&mut self, clock: &Clock) -> Result<(), Error> {
         let newest = self.central.newest()?.number;
-        if newest > self.central_position {
+        while newest > self.central_position {
             let items = self.central.changed(self.central_position, CHANGES_MAX)?;
-            // What was read is at least what was new before it.
-            self.central_position = newest;
+            self.central_position = newest.min(self.central_position + CHANGES_MAX);
             take(&self.subjects, &self.quotas, &self.windows, &mut self.readings.central, clock, &items);
         }
         for ((table, position), reading) in self.regions.iter_mut().zip(&mut self.readings.regions) {

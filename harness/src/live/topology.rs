@@ -19,15 +19,19 @@ use georush_core::{
     Timestamp,
     edge::{Enforcement, OnUnavailable},
 };
-use georush_system::store::Directory;
+use georush_system::{record, store::Directory};
 
 use super::{
     callers::{self, Callers},
     clock::Clock,
+    faults::Done,
+    link::{self, Orders},
 };
 use crate::scenario::{Node, Scenario};
 pub use process::Process;
 
+/// Where recordings of cores are, below a run's directory.
+pub const RECORDINGS: &str = "recording";
 /// How long the processes may take to become ready.
 const READY_WITHIN_US: u64 = 60_000_000;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -79,11 +83,15 @@ pub struct Topology {
     pub addresses: Vec<SocketAddr>,
     /// The state directory that the processes share.
     pub state: PathBuf,
+    /// What the processes know of the way to the centre.
+    orders: Orders,
+    link: PathBuf,
     processes: Vec<(Node, Process)>,
 }
 
 impl Topology {
-    /// Signs the keys up as of `created`, starts everything in `directory` (which is emptied) and waits until every edge is ready.
+    /// Signs the keys up as of `created`, starts everything in `directory` (which is emptied) and waits until every edge is ready. If
+    /// asked for, every process records its cores in [`RECORDINGS`].
     ///
     /// # Errors
     /// The first thing that is wrong. Nothing runs then.
@@ -92,6 +100,7 @@ impl Topology {
         callers: &Callers,
         created: Timestamp,
         directory: &Path,
+        record: bool,
         stop: &AtomicBool,
     ) -> Result<Self, Error> {
         let failed = |cause: String| Error::Failed { directory: directory.display().to_string(), cause };
@@ -107,12 +116,21 @@ impl Topology {
         if directory.exists() {
             fs::remove_dir_all(directory).map_err(told)?;
         }
-        let (state, logs) = (directory.join("state"), directory.join("logs"));
+        let (state, logs, link) = (directory.join("state"), directory.join("logs"), directory.join("link"));
         fs::create_dir_all(&logs).map_err(told)?;
         let plans_file = directory.join("plans.toml");
         let plans = callers::plans(scenario).map_err(&failed)?;
         fs::write(&plans_file, plans).map_err(told)?;
         prepare(scenario, callers, created, &state).map_err(|error| failed(error.to_string()))?;
+        let orders = Orders::new(scenario);
+        orders.write(&link).map_err(told)?;
+        let mut environment = vec![(link::ORDERS, link.clone())];
+        if record {
+            // Processes may be started from elsewhere.
+            let recordings = std::path::absolute(directory.join(RECORDINGS)).map_err(told)?;
+            fs::create_dir_all(&recordings).map_err(told)?;
+            environment.push((record::DIRECTORY, recordings));
+        }
 
         let program = std::env::current_exe().map_err(told)?;
         let text = |path: &Path| path.display().to_string();
@@ -120,7 +138,7 @@ impl Topology {
         let mut add = |node: Node, name: String, arguments: Vec<String>| -> Result<(), Error> {
             let log = logs.join(format!("{}.log", name.replace(' ', "-")));
             process::new_log(&log).map_err(told)?;
-            processes.push((node, Process::new(name, program.clone(), arguments, log)));
+            processes.push((node, Process::new(name, program.clone(), arguments, log, environment.clone())));
             Ok(())
         };
         add(Node::Aggregator, "aggregator".to_owned(), words(&["aggregator", "--state", &text(&state)]))?;
@@ -143,12 +161,27 @@ impl Topology {
             arguments.extend(words(&["--on-unavailable", &on_unavailable(scenario.system.on_unavailable)]));
             add(Node::Edge(index), format!("edge {region}"), arguments)?;
         }
-        let mut topology = Self { addresses, state, processes };
+        let mut topology = Self { addresses, state, orders, link, processes };
         for (_, process) in &mut topology.processes {
             process.start().map_err(|error| failed(error.to_string()))?;
         }
         topology.wait_ready(stop)?;
         Ok(topology)
+    }
+
+    /// Tells the processes when the run begins.
+    ///
+    /// # Errors
+    /// If the run's directory can't be written to.
+    pub fn tell_start(&mut self, at: Timestamp) -> std::io::Result<()> {
+        self.orders = self.orders.clone().starting(at);
+        self.orders.write(&self.link)
+    }
+
+    /// What the processes felt of the orders.
+    #[must_use]
+    pub fn felt(&self) -> Vec<Done> {
+        self.orders.felt(&self.link)
     }
 
     /// The process of a node.

@@ -5,13 +5,17 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use super::GRAIN_US;
 use crate::{
     live::Live,
     scenario::{Pipeline, Scenario, units::show_instant},
 };
 
-/// Quantiles that a distribution is kept by.
-const QUANTILES: [f64; 9] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999];
+/// Quantiles that a distribution is kept by. Close together at the end, where service times have no shape that a few could tell.
+const QUANTILES: [f64; 17] =
+    [0.001, 0.01, 0.05, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.95, 0.975, 0.985, 0.99, 0.995, 0.999, 0.9999];
+/// Quantiles of service times that are compared, and that must come twice alike.
+pub const COMPARED: [f64; 2] = [0.5, 0.99];
 
 /// A calibration: what was measured, where, when and from what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,12 +31,14 @@ pub struct Calibration {
     pub scenario: String,
     /// Its hash.
     pub hash: String,
-    /// Seed of the calibration run.
-    pub seed: u64,
-    /// Requests that were measured.
+    /// Seeds of the calibration runs.
+    pub seeds: Vec<u64>,
+    /// Requests that were measured, in all runs together.
     pub requests: u64,
-    /// Whether the run could be believed.
+    /// Whether the runs could be believed.
     pub valid: bool,
+    /// Each of [`COMPARED`], and what each run had there, microseconds: how well this machine repeats itself.
+    pub repeated_us: Vec<(f64, Vec<u64>)>,
     /// From a request's sending to its answer: (quantile, microseconds).
     pub service_us: Vec<(f64, u64)>,
     /// From an admission until decisions see it: (quantile, microseconds).
@@ -40,30 +46,40 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// From a live run of a scenario; `None` if too little was measured to say anything.
+    /// From live runs of a scenario that differ in their seeds only, taken together; `None` if too little was measured to say
+    /// anything.
     #[must_use]
-    pub fn of(scenario: &Scenario, live: &Live) -> Option<Self> {
-        let service = &live.times.service;
-        let mut lag: Option<Histogram<u64>> = None;
-        for views in &live.answers.views {
-            match &mut lag {
-                None => lag = Some(views.age_upper.clone()),
-                Some(sum) => sum.add(&views.age_upper).expect("all have the same bounds"),
-            }
-        }
-        let lag = lag.filter(|lag| !lag.is_empty())?;
-        (!service.is_empty()).then(|| Self {
+    pub fn of(runs: &[(&Scenario, &Live)]) -> Option<Self> {
+        let (scenario, first) = *runs.first()?;
+        let lives = || runs.iter().map(|(_, live)| *live);
+        let service = sum(lives().map(|live| &live.times.service))?;
+        let lag = sum(lives().flat_map(|live| &live.answers.views).map(|views| &views.age_upper))?;
+        let at = |q: f64| lives().map(|live| live.times.service.value_at_quantile(q)).collect();
+        Some(Self {
             georush: env!("CARGO_PKG_VERSION").to_owned(),
-            machine: live.machine.clone(),
-            date: show_instant(live.started),
+            machine: first.machine.clone(),
+            date: show_instant(first.started),
             scenario: scenario.name.clone(),
             hash: scenario.hash.clone(),
-            seed: scenario.seed,
+            seeds: runs.iter().map(|(scenario, _)| scenario.seed).collect(),
             requests: service.len(),
-            valid: live.reasons().is_empty(),
-            service_us: points(service),
+            valid: lives().all(|live| live.reasons().is_empty()),
+            repeated_us: COMPARED.map(|q| (q, at(q))).to_vec(),
+            service_us: points(&service),
             lag_us: points(&lag),
         })
+    }
+
+    /// How far the runs are apart at worst, as a fraction of the least, and at which quantile: what comparing with one of them can
+    /// at best be worth.
+    #[must_use]
+    pub fn spread(&self) -> (f64, f64) {
+        let apart = |(q, us): &(f64, Vec<u64>)| {
+            let (least, most) = (us.iter().min().copied().unwrap_or(0), us.iter().max().copied().unwrap_or(0));
+            let apart_us = (most - least) as f64;
+            (if apart_us <= GRAIN_US { 0.0 } else { apart_us / least.max(1) as f64 }, *q)
+        };
+        self.repeated_us.iter().map(apart).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((0.0, 0.5))
     }
 
     /// The scenario with what was measured instead of the models of gateway, function, table and pipeline. The pipeline is one
@@ -86,6 +102,16 @@ impl Calibration {
         let nearest = self.lag_us.iter().min_by(|a, b| (a.0 - quantile).abs().total_cmp(&(b.0 - quantile).abs()));
         nearest.map_or(0, |&(_, us)| us)
     }
+}
+
+/// All of them in one; `None` if there is nothing in any.
+fn sum<'a>(mut parts: impl Iterator<Item = &'a Histogram<u64>>) -> Option<Histogram<u64>> {
+    let first = parts.next()?.clone();
+    let all = parts.fold(first, |mut sum, part| {
+        sum.add(part).expect("all have the same bounds");
+        sum
+    });
+    (!all.is_empty()).then_some(all)
 }
 
 fn points(histogram: &Histogram<u64>) -> Vec<(f64, u64)> {

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     backend::{Backend, Central, Stream},
     crash,
+    record::{Begun, Recorder},
     store::{Batch, DeadLetter, Error, Lease, Record},
     usage::{Line, NotALine},
 };
@@ -52,6 +53,7 @@ struct Life {
     lease: Lease,
     renewed_at: Timestamp,
     core: Core,
+    recorder: Recorder,
 }
 
 /// What one turn has read. Subjects are numbered anew in each turn, so that strangers do not add up.
@@ -106,7 +108,7 @@ impl Aggregator {
 
     /// One turn with the lease in hand; says whether there is more to read.
     fn work(&mut self, now: Timestamp, life: &mut Life, counters: &AggregatorCounters) -> Result<bool, Error> {
-        let gathered = self.gather(now, &mut life.core)?;
+        let gathered = self.gather(now, life)?;
         if gathered.records > 0 {
             crash::point("aggregator-after-reading");
         }
@@ -121,14 +123,16 @@ impl Aggregator {
     fn begin(&mut self, now: Timestamp) -> Result<Option<Life>, Error> {
         let Some(lease) = self.central.acquire(now, micros(self.settings.lease))? else { return Ok(None) };
         let position = self.central.position(self.stream.id())?;
+        let begun = || Begun::aggregator(now, &position.checkpoints, position.gaps.lanes());
+        let recorder = Recorder::begin("aggregator", begun);
         let core = Core::new(now, Aggregation::Cumulative, 0, &position.checkpoints, position.gaps);
-        Ok(Some(Life { lease, renewed_at: now, core }))
+        Ok(Some(Life { lease, renewed_at: now, core, recorder }))
     }
 
-    fn gather(&mut self, now: Timestamp, core: &mut Core) -> Result<Gathered, Error> {
+    fn gather(&mut self, now: Timestamp, life: &mut Life) -> Result<Gathered, Error> {
         let (mut gathered, mut asked) = (Gathered::default(), false);
         for shard in 0..self.stream.shards()? {
-            let records = self.stream.read(shard, core.position(shard), RECORDS_MAX)?;
+            let records = self.stream.read(shard, life.core.position(shard), RECORDS_MAX)?;
             gathered.more |= records.len() == RECORDS_MAX as usize;
             gathered.records += records.len();
             for Record { sequence, lines } in records {
@@ -141,12 +145,13 @@ impl Aggregator {
                     asked = true;
                 }
                 let events = gathered.take(now, (shard, sequence), lines, &self.regions);
-                core.handle(now, Input::Record { shard, sequence, events: &events }, &mut gathered.effects);
+                life.tell(now, Input::Record { shard, sequence, events: &events }, &mut gathered.effects);
             }
-            core.handle(now, Input::EndOfRead { shard }, &mut gathered.effects);
+            life.tell(now, Input::EndOfRead { shard }, &mut gathered.effects);
             // The checkpoint is written with the counts or not at all, and in that case this life ends.
-            core.handle(now, Input::Written { shard }, &mut gathered.effects);
+            life.tell(now, Input::Written { shard }, &mut gathered.effects);
         }
+        life.recorder.flush();
         Ok(gathered)
     }
 
@@ -208,6 +213,17 @@ impl Aggregator {
         while self.stream.trim(records, &checkpoints, RECORDS_TRIMMED)? >= RECORDS_TRIMMED as usize {}
         while self.central.forget(counts, COUNTS_FORGOTTEN)? >= COUNTS_FORGOTTEN as usize {}
         Ok(())
+    }
+}
+
+impl Life {
+    /// Hands the core an input; its effects are appended.
+    fn tell(&mut self, now: Timestamp, input: Input<'_>, effects: &mut Vec<Effect>) {
+        let before = effects.len();
+        self.core.handle(now, input, effects);
+        if self.recorder.is_on() {
+            self.recorder.aggregator(now, &input, &effects[before..]);
+        }
     }
 }
 
@@ -318,7 +334,7 @@ mod tests {
         let open = || Aggregator::open(&directory, Settings::default()).expect("opens");
         let mut dying = open();
         let mut life = dying.begin(now()).expect("read").expect("nobody holds the lease");
-        let gathered = dying.gather(now(), &mut life.core).expect("read");
+        let gathered = dying.gather(now(), &mut life).expect("read");
         assert_eq!(gathered.effects.len(), 2, "an update and a checkpoint");
         drop(dying);
 

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     backend::{Backend, Central, Regional},
     crash,
+    record::{Begun, Recorder},
     store::Error,
 };
 
@@ -37,6 +38,7 @@ pub struct Replicator {
     generation: u32,
     core: Core,
     outbox: Vec<Effect>,
+    recorder: Recorder,
     tidied_at: Timestamp,
     comparison: Comparison,
 }
@@ -48,10 +50,10 @@ impl Replicator {
     /// If a table can't be opened.
     pub fn open(backend: &dyn Backend, region: &str, settings: Settings) -> Result<Self, Error> {
         let (mut central, mut regional) = backend.replication(region)?;
-        let (generation, core) = begin(&mut *regional, &mut *central, settings)?;
+        let (generation, core, recorder) = begin(region, &mut *regional, &mut *central, settings)?;
         let (region, outbox, tidied_at) = (region.to_owned(), Vec::new(), Timestamp::default());
         let comparison = Comparison::default();
-        Ok(Self { region, central, regional, settings, generation, core, outbox, tidied_at, comparison })
+        Ok(Self { region, central, regional, settings, generation, core, outbox, recorder, tidied_at, comparison })
     }
 
     /// Carries what is new to the region. Returns how long to wait.
@@ -67,13 +69,17 @@ impl Replicator {
         }
         let newest = self.central.newest()?;
         if newest.generation != self.generation {
-            (self.generation, self.core) = begin(&mut *self.regional, &mut *self.central, self.settings)?;
+            (self.generation, self.core, self.recorder) =
+                begin(&self.region, &mut *self.regional, &mut *self.central, self.settings)?;
         }
         let mut input = Some(Input::Changes { newest: newest.number });
         let mut held_back = false;
         let mut wait_us = 0;
         while let Some(happened) = input.take() {
             self.core.handle(happened, &mut self.outbox);
+            if self.recorder.is_on() {
+                self.recorder.replicator(happened, &self.outbox);
+            }
             for effect in self.outbox.drain(..) {
                 match effect {
                     Effect::PollAfter(us) => wait_us = us,
@@ -105,6 +111,7 @@ impl Replicator {
                 }
             }
         }
+        self.recorder.flush();
         let lag = newest.number.saturating_sub(self.core.cursor());
         set(&counters.lag, lag);
         if lag == 0 {
@@ -119,12 +126,18 @@ impl Replicator {
     }
 }
 
-/// The central table's generation, and a core that begins where the region is in it.
-fn begin(regional: &mut dyn Regional, central: &mut dyn Central, settings: Settings) -> Result<(u32, Core), Error> {
+/// The central table's generation, a core that begins where the region is in it, and what records it.
+fn begin(
+    region: &str,
+    regional: &mut dyn Regional,
+    central: &mut dyn Central,
+    settings: Settings,
+) -> Result<(u32, Core, Recorder), Error> {
     let cursor = regional.cursor()?;
     let generation = central.newest()?.generation;
     let position = if cursor.generation == generation { cursor.number } else { 0 };
     let (poll_us, backoff_us_max) = (micros(settings.poll), micros(settings.backoff_max));
     let pace = Pace { poll_us, changes_max: CHANGES_MAX, backoff_us: poll_us, backoff_us_max };
-    Ok((generation, Core::new(pace, position)))
+    let recorder = Recorder::begin(&format!("replicator-{region}"), || Begun::replicator(pace, position));
+    Ok((generation, Core::new(pace, position), recorder))
 }

@@ -30,6 +30,8 @@ pub struct Process {
     program: PathBuf,
     arguments: Vec<String>,
     log: PathBuf,
+    /// What it finds in its environment: directories of its orders and recordings.
+    environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
     /// Ids of all its lives.
     pub ids: Vec<u32>,
@@ -38,8 +40,14 @@ pub struct Process {
 impl Process {
     /// Not started yet.
     #[must_use]
-    pub fn new(name: String, program: PathBuf, arguments: Vec<String>, log: PathBuf) -> Self {
-        Self { name, program, arguments, log, child: None, ids: Vec::new() }
+    pub fn new(
+        name: String,
+        program: PathBuf,
+        arguments: Vec<String>,
+        log: PathBuf,
+        environment: Vec<(&'static str, PathBuf)>,
+    ) -> Self {
+        Self { name, program, arguments, log, environment, child: None, ids: Vec::new() }
     }
 
     /// Starts it; its output is appended to its log.
@@ -53,6 +61,7 @@ impl Process {
         // A Ctrl-C on the terminal is for the harness, which ends its processes in order.
         command.process_group(0).env("NO_COLOR", "1");
         guard::bind(&mut command);
+        command.envs(self.environment.iter().map(|(name, path)| (name, path)));
         let child = command.spawn()?;
         self.ids.push(child.id());
         self.child = Some(child);
