@@ -16,6 +16,7 @@ mod report;
 mod roles;
 mod run;
 mod serve;
+mod stream;
 mod twin;
 mod usage;
 mod verify;
@@ -123,6 +124,9 @@ enum Command {
     /// Lines that were no usage: list, replay, discard.
     #[command(after_long_help = dead_letters::EXAMPLES)]
     DeadLetters(dead_letters::DeadLettersArgs),
+    /// The shards of the stream: create, list, split, merge; servers may run meanwhile.
+    #[command(after_long_help = stream::EXAMPLES)]
+    Stream(stream::StreamArgs),
     /// Build, fetch and check data sets of addresses.
     #[command(after_long_help = data::EXAMPLES)]
     Data(data::DataArgs),
@@ -259,6 +263,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Replicator(args) => roles::replicator(args),
             Command::Usage(args) => usage::usage(args),
             Command::DeadLetters(args) => dead_letters::dead_letters(args),
+            Command::Stream(args) => stream::stream(args),
             Command::Data(args) => data::data(args),
         },
         Err(error) => asked_for_help_or_wrong(&error),

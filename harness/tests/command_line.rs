@@ -114,6 +114,8 @@ fn help_is_what_was_committed() {
         ("usage-top", &["usage", "top", "--help"]),
         ("dead-letters", &["dead-letters", "--help"]),
         ("dead-letters-replay", &["dead-letters", "replay", "--help"]),
+        ("stream", &["stream", "--help"]),
+        ("stream-split", &["stream", "split", "--help"]),
         ("data-h", &["data", "-h"]),
         ("data", &["data", "--help"]),
         ("data-build-h", &["data", "build", "-h"]),

@@ -211,6 +211,59 @@ fn sixty_thousand_requests_to_two_regions_are_sixty_thousand_in_every_region() {
     );
 }
 
+/// Shards are split and merged while lines flow, and whoever does it, or counts, dies in between.
+#[test]
+fn counts_are_exact_through_splits_merges_and_kills_and_a_rebuild_gives_the_same() {
+    let mut cluster = Cluster::new("reshard");
+    assert!(cluster.run(&["stream", "create", "--shards", "2"]).0);
+    let key = cluster.key.clone();
+    let mut edges = REGIONS.map(|region| cluster.edge(region, None));
+    let _replicator = cluster.replicator(&REGIONS, None);
+    let mut aggregator = cluster.aggregator(None);
+    let mut served = 0;
+    let mut settle = |cluster: &Cluster, context: &str| {
+        served += edges.iter_mut().map(|edge| edge.serve(&key, 4)).sum::<u64>();
+        cluster.settles(&REGIONS, served, context);
+        served
+    };
+    settle(&cluster, "two shards");
+    for (arguments, closed, open) in [
+        (vec!["split", "0"], vec![0], vec![1, 2, 3]),
+        (vec!["split", "1", "--at", "3000000000"], vec![0, 1], vec![2, 3, 4, 5]),
+        (vec!["merge", "3", "4"], vec![0, 1, 3, 4], vec![2, 5, 6]),
+    ] {
+        let arguments = [&["stream"], &arguments[..]].concat();
+        let shards = |cluster: &Cluster, closed: bool| {
+            let mut stream = cluster.directory().stream().expect("opens");
+            let shards = stream.shards().expect("read").iter();
+            shards.filter(|shard| shard.closed == closed).map(|shard| shard.number).collect::<Vec<_>>()
+        };
+        if has_points() {
+            let before = shards(&cluster, false);
+            cluster.arm();
+            assert!(!cluster.start(&arguments, Some("stream-part-way-through-resharding")).ends());
+            cluster.disarm();
+            assert_eq!(shards(&cluster, false), before, "all of it or nothing");
+            settle(&cluster, "nothing was changed");
+        }
+        aggregator.kill();
+        let told = cluster.run(&arguments);
+        assert!(told.0, "{}", told.1);
+        assert_eq!((shards(&cluster, true), shards(&cluster, false)), (closed, open));
+        aggregator = cluster.aggregator(None);
+        settle(&cluster, "counted by the next one");
+    }
+    aggregator.kill();
+    let lives = cluster.lives();
+    let mut rebuilding = cluster.start(&["aggregator", "--rebuild", "--poll", "5", "--lease", "300"], None);
+    let total = settle(&cluster, "rebuilt through all shards");
+    assert!(lives.iter().all(|(life, counted)| cluster.lives()[life] >= *counted) && total > 0);
+    rebuilding.signal("TERM");
+    assert!(rebuilding.ends(), "{}", rebuilding.log());
+    let (worked, told) = cluster.run(&["stream", "shards", "--format", "csv"]);
+    assert!(worked && told.lines().count() == 8 && told.contains("6,open,"), "{told}");
+}
+
 /// A generator of the test's own (xorshift64*).
 struct Chance(u64);
 
@@ -256,7 +309,7 @@ fn counts_are_exact_after_a_hundred_random_kills() {
             thread::sleep(Duration::from_millis(chance.below(40)));
         }
         let one = chance.below(2) as usize;
-        match chance.below(8) {
+        match chance.below(9) {
             0..=2 => {
                 let old = std::mem::replace(&mut aggregators[one], cluster.aggregator(None));
                 old.kill();
@@ -270,6 +323,23 @@ fn counts_are_exact_after_a_hundred_random_kills() {
                 aggregators[one].signal("STOP");
                 thread::sleep(Duration::from_millis(chance.below(500)));
                 aggregators[one].signal("CONT");
+            }
+            // The aggregator is killed while shards change; a third of what is tried can't be done, which is told.
+            6 => {
+                let shards = cluster.directory().stream().expect("opens").shards().expect("read").to_vec();
+                let open: Vec<_> =
+                    shards.iter().filter(|shard| !shard.closed).map(|shard| shard.number.to_string()).collect();
+                let of = |chance: &mut Chance| open[chance.below(open.len() as u64) as usize].clone();
+                let (a, b) = (of(&mut chance), of(&mut chance));
+                let merging = open.len() > 6 || chance.below(2) == 0;
+                let arguments = if merging { vec!["stream", "merge", &a, &b] } else { vec!["stream", "split", &a] };
+                let resharding = cluster.start(&arguments, None);
+                thread::sleep(Duration::from_millis(chance.below(30)));
+                if chance.below(2) == 0 {
+                    resharding.kill();
+                }
+                let old = std::mem::replace(&mut aggregators[one], cluster.aggregator(None));
+                old.kill();
             }
             _ => {
                 let (at, region) = (chance.below(3) as usize, REGIONS);
@@ -312,9 +382,8 @@ fn settle(cluster: &Cluster, edges: &[Edge], served: &mut BTreeMap<(String, u16)
 /// Whether everything in the stream is counted.
 fn drained(directory: &Directory) -> bool {
     let mut stream = directory.stream().expect("opens");
-    let newest = stream.newest().expect("read");
     let position = directory.central().expect("opens").position(stream.id()).expect("read");
-    newest == position.checkpoints
+    stream.behind(&position.checkpoints).expect("read") == 0
 }
 
 /// Each role ends by itself when asked to, and the next one does not have to wait for a lease.

@@ -113,7 +113,8 @@ pub trait Central: Debug + Send {
     /// If the feed can't be read.
     fn newest(&mut self) -> Result<Version, Error>;
 
-    /// Items with changes after position `after`: the next `changes_max` changes at least.
+    /// Items with changes after position `after`: the next `changes_max` changes at least. Groups that did not change may be left
+    /// out.
     ///
     /// # Errors
     /// [`Error::HeldBack`] if nothing may be published now, or the feed can't be read.

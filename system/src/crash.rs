@@ -1,4 +1,4 @@
-//! Points at which a test may have the process end as if by `kill -9`: nothing is finished, written or given back.
+//! Points at which a test may have the process kill itself with SIGKILL: nothing is finished, written or given back.
 //!
 //! `GEORUSH_CRASH_AT=point` ends it when it passes that point; `point@file` only once the file exists. A build without debug
 //! assertions (`--release`) has no such points. Not here: what must hold afterwards.
@@ -16,6 +16,9 @@ pub fn point(name: &'static str) {
 mod asked {
     use std::{env, path::PathBuf, process, sync::OnceLock};
 
+    #[cfg(unix)]
+    use rustix::process::{Signal, getpid, kill_process};
+
     /// Name of the point, and the file that must exist.
     static ASKED: OnceLock<Option<(String, Option<PathBuf>)>> = OnceLock::new();
 
@@ -31,7 +34,14 @@ mod asked {
             && point == name
             && file.as_ref().is_none_or(|file| file.exists())
         {
-            process::abort();
+            end();
         }
+    }
+
+    fn end() -> ! {
+        #[cfg(unix)]
+        let _ = kill_process(getpid(), Signal::KILL);
+        // Where there is no such signal.
+        process::abort()
     }
 }

@@ -87,6 +87,8 @@ pub struct Settings {
     pub usage_log: UsageLog,
     /// Whether to count, too; one process of those that share a state directory must.
     pub aggregate: bool,
+    /// If so, how long counted records stay in the stream.
+    pub stream_kept: Duration,
     /// Whether to copy counts back to these regions, too; for each region, some process must.
     pub replicate: bool,
     /// How rows become verdicts.
@@ -161,7 +163,8 @@ impl Service {
         }
         let keeper = Keeper::load(settings.geo.clone(), settings.reload_every)?;
         let names: Vec<&str> = settings.regions.iter().map(|region| region.name.as_str()).collect();
-        let pace = pipeline::Settings { aggregate: settings.aggregate, ..pipeline::Settings::default() };
+        let (aggregate, stream_kept) = (settings.aggregate, settings.stream_kept);
+        let pace = pipeline::Settings { aggregate, stream_kept, ..pipeline::Settings::default() };
         let copied: &[&str] = if settings.replicate { &names } else { &[] };
         let pipeline = Pipeline::start(&settings.backend, copied, pace)?;
         let mut parts = Vec::new();

@@ -14,7 +14,7 @@ mod stream;
 pub use central::{Applied, Batch, Central, DeadLetter, Lease, Position, Reached};
 pub use error::Error;
 pub use regional::Regional;
-pub use stream::{Record, SHARDS, Stream};
+pub use stream::{Record, SHARDS, SHARDS_MAX, Shard, Stream};
 
 use std::{
     fs, io,
@@ -22,7 +22,7 @@ use std::{
     process,
 };
 
-use georush_core::Version;
+use georush_core::{Timestamp, Version};
 
 const CENTRAL: &str = "central";
 const STREAM: &str = "stream";
@@ -93,12 +93,26 @@ impl Directory {
         Some(Reached { stream: stream.id().to_owned(), sequences: stream.newest().ok()? })
     }
 
-    /// Opens the stream.
+    /// Opens the stream; one that is new has [`SHARDS`] shards.
     ///
     /// # Errors
     /// If the file can't be opened.
     pub fn stream(&self) -> Result<Stream, Error> {
         Stream::open(self.file(STREAM))
+    }
+
+    /// Makes the stream with so many shards, 1 to [`SHARDS_MAX`].
+    ///
+    /// # Errors
+    /// [`Error::StreamExists`] if there is one, or if the file can't be written.
+    pub fn create_stream(&self, now: Timestamp, shards: u16) -> Result<Stream, Error> {
+        let path = self.file(STREAM);
+        if path.exists() {
+            return Err(Error::StreamExists(path));
+        }
+        let mut stream = self.stream()?;
+        stream.divide(now, shards.clamp(1, SHARDS_MAX))?;
+        Ok(stream)
     }
 
     /// Opens a region's table; a new region is given the next number.
@@ -114,6 +128,12 @@ impl Directory {
         let number = self.central()?.register(region, regional.known_number()?)?;
         regional.adopt(region, number)?;
         Ok(regional)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Whether the region has a table here.

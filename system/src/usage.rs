@@ -3,10 +3,10 @@
 //! Not here: how lines travel. Subjects of usage events are numbers that only their holder understands; a line holds the
 //! identifier itself.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use georush_core::{Identifier, Origin, SubjectId, Timestamp, UsageEvent, WindowId};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Visitor};
 
 /// Format of the lines that are written.
 const VERSION: u8 = 1;
@@ -122,10 +122,23 @@ fn write_identifier<S: Serializer>(identifier: &Identifier, serializer: S) -> Re
 }
 
 fn read_identifier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Identifier, D::Error> {
-    let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-    let wanted =
-        || D::Error::custom(format!("subject {text:?}, expected key:<sha256>, ip:<address> or referer:<host>"));
-    text.parse().map_err(|_| wanted())
+    deserializer.deserialize_str(Subject)
+}
+
+/// Reads an identifier out of the text that it stands in.
+struct Subject;
+
+impl Visitor<'_> for Subject {
+    type Value = Identifier;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("key:<sha256>, ip:<address> or referer:<host>")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Identifier, E> {
+        let wanted = || E::custom(format!("subject {text:?}, expected key:<sha256>, ip:<address> or referer:<host>"));
+        text.parse().map_err(|_| wanted())
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ fn settings(directory: &Path, regions: &[&str]) -> Settings {
         tls: None,
         usage_log: UsageLog::None,
         aggregate: true,
+        stream_kept: Duration::from_secs(3_600),
         replicate: true,
         enforcement: Enforcement::ReplicatedPlusLocal,
         on_unavailable: OnUnavailable::Open,

@@ -17,6 +17,7 @@ use georush_system::{
     core::edge::{Enforcement, OnUnavailable},
     geo,
     http::Limits,
+    pipeline,
     service::{Region, RowsFrom, Service, Settings, UsageLog, default_address},
     store::Directory,
 };
@@ -56,6 +57,9 @@ pub(super) struct ServeArgs {
     /// Region to serve; may be repeated.
     #[arg(long = "region", value_name = "NAME", default_value = "us-east-1")]
     regions: Vec<String>,
+    /// How long counted records stay in the stream, seconds.
+    #[arg(long, value_name = "S", default_value_t = 3_600)]
+    stream_kept: u64,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -170,7 +174,8 @@ fn on_unavailable(text: &str) -> Result<OnUnavailable, String> {
 
 /// Serves several regions and counts.
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Stop> {
-    run(&settings(&args.regions, &args.common, true)?)
+    let settings = settings(&args.regions, &args.common, true)?;
+    run(&Settings { stream_kept: Duration::from_secs(args.stream_kept), ..settings })
 }
 
 /// Serves one region and leaves the counting to others.
@@ -212,6 +217,7 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
             path => UsageLog::File(path.into()),
         },
         aggregate,
+        stream_kept: pipeline::Settings::default().stream_kept,
         replicate: true,
         enforcement: match args.enforcement {
             Policy::Replicated => Enforcement::Replicated,

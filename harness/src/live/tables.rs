@@ -10,7 +10,7 @@ use std::{
 use georush_core::{Identifier, WindowId};
 use georush_system::{
     item::Item,
-    store::{Central, Directory, Error, Regional, SHARDS, Stream},
+    store::{Central, Directory, Error, Regional, Stream},
 };
 
 use super::clock::Clock;
@@ -111,10 +111,8 @@ impl Tables {
         }
         let position = self.central.position(self.stream.id())?;
         self.readings.missing = position.gaps.missing();
-        let newest = self.stream.newest()?;
-        let behind =
-            (0..SHARDS).map(usize::from).map(|shard| newest[shard].saturating_sub(position.checkpoints[shard]));
-        self.readings.backlog.push((clock.now_us(), behind.sum()));
+        let behind = self.stream.behind(&position.checkpoints)?;
+        self.readings.backlog.push((clock.now_us(), behind));
         Ok(())
     }
 

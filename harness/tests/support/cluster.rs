@@ -25,6 +25,7 @@ use georush_system::{
     store::Directory,
 };
 
+const SIGKILL: i32 = 9;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -229,6 +230,8 @@ impl Role {
             ended = self.child.try_wait().expect("ours");
             ended.is_some()
         });
+        let killed = ended.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
+        assert!(killed.is_none_or(|signal| signal == SIGKILL), "ended by signal {killed:?}: {}", self.log());
         ended.is_some_and(|status| status.success())
     }
 

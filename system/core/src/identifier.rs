@@ -55,8 +55,12 @@ impl fmt::Display for Identifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ApiKey(digest) => {
-                f.write_str("key:")?;
-                digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                let mut text = *b"key:................................................................";
+                for (pair, byte) in text[4..].chunks_exact_mut(2).zip(digest) {
+                    (pair[0], pair[1]) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                }
+                f.write_str(std::str::from_utf8(&text).expect("ASCII"))
             }
             Self::Ipv4(ip) => write!(f, "ip:{ip}"),
             Self::Ipv6Net(net) => {
@@ -93,14 +97,21 @@ impl FromStr for Identifier {
 }
 
 fn digest(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
+    let hex: &[u8; 64] = hex.as_bytes().try_into().ok()?;
     let mut digest = [0; 32];
-    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&hex[at..at + 2], 16).ok()?;
+    for (byte, pair) in digest.iter_mut().zip(hex.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
     }
     Some(digest)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 /// An identifier interned by its driver: dense, from 0, stable for the driver's life. The hot path never touches text.

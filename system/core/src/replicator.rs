@@ -50,6 +50,7 @@ pub enum Effect {
 pub struct Replicator {
     pace: Pace,
     cursor: u64,
+    newest: u64,
     writing: Option<u64>,
     refusals: u32,
 }
@@ -58,7 +59,7 @@ impl Replicator {
     /// A replicator that begins after position `cursor`.
     #[must_use]
     pub fn new(pace: Pace, cursor: u64) -> Self {
-        Self { pace, cursor, writing: None, refusals: 0 }
+        Self { pace, cursor, newest: cursor, writing: None, refusals: 0 }
     }
 
     /// Changes up to here are in the region.
@@ -72,6 +73,7 @@ impl Replicator {
     pub fn handle(&mut self, input: Input, outbox: &mut Vec<Effect>) {
         match input {
             Input::Changes { newest } => {
+                self.newest = newest;
                 let upto = newest.min(self.cursor.saturating_add(self.pace.changes_max));
                 if upto > self.cursor {
                     self.writing = Some(upto);
@@ -83,7 +85,8 @@ impl Replicator {
             Input::Written => {
                 self.cursor = self.writing.take().unwrap_or(self.cursor);
                 self.refusals = 0;
-                outbox.push(Effect::PollAfter(self.pace.poll_us));
+                let more = self.newest > self.cursor;
+                outbox.push(Effect::PollAfter(if more { 0 } else { self.pace.poll_us }));
             }
             Input::Refused => {
                 self.writing = None;
@@ -118,9 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn one_read_takes_no_more_than_its_share() {
+    fn one_read_takes_no_more_than_its_share_and_the_next_follows_at_once() {
         let mut replicator = Replicator::new(PACE, 0);
-        assert_eq!(step(&mut replicator, Input::Changes { newest: 25 }), [Effect::Write { after: 0, upto: 10 }]);
+        assert_eq!(step(&mut replicator, Input::Changes { newest: 15 }), [Effect::Write { after: 0, upto: 10 }]);
+        assert_eq!(step(&mut replicator, Input::Written), [Effect::PollAfter(0)]);
+        assert_eq!(step(&mut replicator, Input::Changes { newest: 15 }), [Effect::Write { after: 10, upto: 15 }]);
+        assert_eq!(step(&mut replicator, Input::Written), [Effect::PollAfter(500)]);
     }
 
     #[test]

@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// Records of one shard in one turn.
-const RECORDS_MAX: u32 = 32;
+const RECORDS_MAX: u32 = 64;
+/// After so many events a turn reads no further shard: many share a write of their row, but memory and the lease have an end.
+const EVENTS_MAX: u64 = 100_000;
 /// A line from a clock this far ahead would be its subject's newest for too long.
 const AHEAD_US_MAX: u64 = 3_600_000_000;
 /// Characters of a dead letter that are kept.
@@ -44,6 +46,8 @@ pub struct Aggregator {
     settings: Settings,
     life: Option<Life>,
     regions: BTreeSet<u16>,
+    /// The shard that the next turn begins with.
+    next: u16,
     tidied_at: Timestamp,
 }
 
@@ -79,7 +83,7 @@ impl Aggregator {
     pub fn open(backend: &dyn Backend, settings: Settings) -> Result<Self, Error> {
         let (central, stream) = backend.aggregation()?;
         let (regions, tidied_at) = (BTreeSet::new(), Timestamp::default());
-        Ok(Self { central, stream, settings, life: None, regions, tidied_at })
+        Ok(Self { central, stream, settings, life: None, regions, next: 0, tidied_at })
     }
 
     /// Reads what is new and makes its counts durable; stands by if another aggregator works. Returns how long to wait.
@@ -131,7 +135,13 @@ impl Aggregator {
 
     fn gather(&mut self, now: Timestamp, life: &mut Life) -> Result<Gathered, Error> {
         let (mut gathered, mut asked) = (Gathered::default(), false);
-        for shard in 0..self.stream.shards()? {
+        let shards = self.stream.shards()?;
+        let begin = self.next.min(shards);
+        for shard in (begin..shards).chain(0..begin) {
+            if gathered.events >= EVENTS_MAX {
+                (self.next, gathered.more) = (shard, true);
+                break;
+            }
             let records = self.stream.read(shard, life.core.position(shard), RECORDS_MAX)?;
             gathered.more |= records.len() == RECORDS_MAX as usize;
             gathered.records += records.len();

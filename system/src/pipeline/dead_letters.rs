@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use super::{aggregator::check, now};
 use crate::{
+    backend::Sink,
     crash,
-    store::{DeadLetter, Directory, Error, SHARDS},
+    store::{DeadLetter, Directory, Error},
     usage::NotALine,
 };
 
@@ -27,7 +28,8 @@ pub fn resend(directory: &Directory, letter: &DeadLetter, text: Option<&str>) ->
     };
     let mut bytes = Vec::new();
     line.write(&mut bytes);
-    directory.stream()?.append(now(), &[(line.part(SHARDS), bytes)])?;
+    let mut stream = directory.stream()?;
+    stream.append(now(), &[(line.part(stream.parts()), bytes)])?;
     crash::point("dead-letters-after-sending");
     central.settle(letter, "replayed")?;
     Ok(Ok(()))

@@ -14,7 +14,7 @@ use georush_core::Timestamp;
 use super::{Settings, micros, now};
 use crate::{
     crash,
-    store::{Central, Directory, Error, Lease, Reached, SHARDS, Stream},
+    store::{Central, Directory, Error, Lease, Reached, Stream},
 };
 
 /// Where to count again from.
@@ -103,9 +103,10 @@ fn lease(central: &mut Central, settings: Settings) -> Result<Lease, Error> {
 }
 
 fn to(stream: &mut Stream, from: From) -> Result<Reached, Error> {
+    let shards = stream.shards()?.len();
     let sequences = match from {
-        From::TrimHorizon => vec![0; usize::from(SHARDS)],
-        From::Sequence(sequence) => vec![sequence.saturating_sub(1); usize::from(SHARDS)],
+        From::TrimHorizon => vec![0; shards],
+        From::Sequence(sequence) => vec![sequence.saturating_sub(1); shards],
         From::Time(at) => stream.before(at)?,
     };
     Ok(Reached { stream: stream.id().to_owned(), sequences })
@@ -113,7 +114,5 @@ fn to(stream: &mut Stream, from: From) -> Result<Reached, Error> {
 
 fn behind(central: &mut Central, stream: &mut Stream) -> Result<Replayed, Error> {
     let checkpoints = central.position(stream.id())?.checkpoints;
-    let newest = stream.newest()?;
-    let behind = newest.iter().zip(checkpoints).map(|(newest, checkpoint)| newest.saturating_sub(checkpoint));
-    Ok(Replayed { records: behind.sum() })
+    Ok(Replayed { records: stream.behind(&checkpoints)? })
 }

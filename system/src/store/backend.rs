@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use georush_core::{Identifier, Origin, Timestamp, Version};
 
-use super::{Applied, Batch, Central, Directory, Error, Lease, Position, Record, Regional, SHARDS, Stream};
+use super::{Applied, Batch, Central, Directory, Error, Lease, Position, Record, Regional, Stream, stream::PARTS};
 use crate::{
     backend::{self, AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Rows},
     item::{Account, Item},
@@ -18,11 +18,11 @@ impl Backend for Directory {
     }
 
     fn aggregation(&self) -> Result<(AnyCentral, AnyStream), Error> {
-        Ok((Box::new(self.central()?), Box::new(self.stream()?)))
+        Ok((Box::new(self.central()?.with_large_cache()?), Box::new(self.stream()?)))
     }
 
     fn replication(&self, region: &str) -> Result<(AnyCentral, AnyRegional), Error> {
-        let regional = self.regional(region)?;
+        let regional = self.regional(region)?.with_large_cache()?;
         Ok((Box::new(self.central()?), Box::new(regional)))
     }
 
@@ -163,7 +163,7 @@ impl backend::Regional for Regional {
 
 impl backend::Sink for Stream {
     fn parts(&self) -> u16 {
-        SHARDS
+        PARTS
     }
 
     fn append(&mut self, now: Timestamp, records: &[(u16, Vec<u8>)]) -> Result<(), Error> {
@@ -177,7 +177,7 @@ impl backend::Stream for Stream {
     }
 
     fn shards(&mut self) -> Result<u16, Error> {
-        Ok(SHARDS)
+        Ok(self.shards()?.len() as u16)
     }
 
     fn read(&mut self, shard: u16, after: u64, most: u32) -> Result<Vec<Record>, Error> {
@@ -185,7 +185,7 @@ impl backend::Stream for Stream {
     }
 
     fn lag(&mut self, positions: &[u64]) -> Result<u64, Error> {
-        Ok(positions.iter().zip(self.newest()?).map(|(position, newest)| newest.saturating_sub(*position)).sum())
+        self.behind(positions)
     }
 
     fn trim(&mut self, before: Timestamp, checkpoints: &[u64], most: u32) -> Result<usize, Error> {

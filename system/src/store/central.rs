@@ -61,6 +61,11 @@ impl Central {
         File::open(path, &[&format!("{LAYOUT}{}", items::LAYOUT), BARRIER], Durability::Each).map(Self)
     }
 
+    /// For whoever counts, and so changes rows all over the table.
+    pub(super) fn with_large_cache(self) -> Result<Self, Error> {
+        self.0.set_cache(64 << 10).map(|()| self)
+    }
+
     /// The number of a region, which stays the same for ever; a new region is given `known` if nobody has it, else the next.
     ///
     /// # Errors
@@ -199,7 +204,7 @@ impl Central {
         self.0.read("reading the newest version", |db| Ok(newest(db)?))
     }
 
-    /// Items with changes after position `after`: the next `changes_max` changes at least.
+    /// Items with changes after position `after`: the next `changes_max` changes. Of each, the group that changed.
     ///
     /// # Errors
     /// [`Error::HeldBack`] if nothing may be published now, or SQLite fails.
@@ -208,7 +213,7 @@ impl Central {
             if barrier::holds_back(db)? {
                 return Err(Error::HeldBack.into());
             }
-            Ok(items::changed(db, after, changes_max)?.0)
+            Ok(items::changed_groups(db, after, after.saturating_add(changes_max))?)
         })
     }
 

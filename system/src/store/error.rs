@@ -80,6 +80,12 @@ pub enum Error {
     /// Somebody else holds the lease and goes on holding it.
     #[error("another aggregator works on this state directory; stop it first (a `serve` counts, too)")]
     Held,
+    /// The stream can't be made.
+    #[error("{}: there is a stream already; `georush stream split` and `merge` change its shards", .0.display())]
+    StreamExists(PathBuf),
+    /// A shard can't be split or merged so.
+    #[error("shard {0} {1}")]
+    Shard(u16, String),
     /// The beginning of the stream is gone.
     #[error(
         "stream.db: records before sequence number {oldest} are trimmed, so that counts of then can't be rebuilt; restore \

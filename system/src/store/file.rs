@@ -14,6 +14,13 @@ use super::error::{Error, Halt};
 
 /// How long a statement waits for another process's transaction.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pages that a file's journal holds before they are copied into the file: each copy takes two waits for the disk, whatever its size.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+/// KiB of a file that a connection keeps in memory at most. A transaction that changes more writes pages more than once, and reads them
+/// again.
+const CACHE_KIB: i64 = 4 << 10;
+
 /// What survives a loss of power. Every setting survives the end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Durability {
@@ -41,6 +48,8 @@ impl File {
             let file = || path.to_owned();
             lay_out(&connection, layout, file)?;
             write_ahead(&connection)?;
+            connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+            connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
             synchronise(&connection, durability)?;
             Ok(connection)
         };
@@ -55,9 +64,27 @@ impl File {
         &self.path
     }
 
+    /// Keeps up to so many KiB of the file in memory, and as much in its journal, for those who change rows all over it.
+    pub(super) fn set_cache(&self, kib: i64) -> Result<(), Error> {
+        let set = |name, value| self.connection.pragma_update(None, name, value);
+        let pages = (kib / 4).max(CHECKPOINT_PAGES);
+        set("cache_size", -kib)
+            .and_then(|()| set("wal_autocheckpoint", pages))
+            .map_err(|e| Error::sqlite(&self.path, "setting the size of its cache", e))
+    }
+
     /// Changes what survives a loss of power from here on.
     pub(super) fn set_durability(&mut self, durability: Durability) -> Result<(), Error> {
         synchronise(&self.connection, durability).map_err(|e| Error::sqlite(&self.path, "setting its durability", e))
+    }
+
+    /// A number that changes whenever another connection, of whichever process, has written. Much cheaper than any look at what it
+    /// wrote.
+    pub(super) fn version(&self) -> Result<u64, Error> {
+        let version = self.connection.prepare_cached("PRAGMA data_version");
+        version
+            .and_then(|mut version| version.query_row([], |row| row.get(0)))
+            .map_err(|error| Error::sqlite(&self.path, "looking for changes", error))
     }
 
     /// Reads one consistent state.
@@ -66,7 +93,7 @@ impl File {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Halt>,
     ) -> Result<T, Error> {
-        self.transact(TransactionBehavior::Deferred, doing, |transaction| work(transaction))
+        self.transact("BEGIN", doing, work)
     }
 
     /// Does all of `work`, or nothing of it.
@@ -75,19 +102,25 @@ impl File {
         doing: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Halt>,
     ) -> Result<T, Error> {
-        self.transact(TransactionBehavior::Immediate, doing, |transaction| work(transaction))
+        self.transact("BEGIN IMMEDIATE", doing, work)
     }
 
+    /// rusqlite's own transactions compile their statements anew each time.
     fn transact<T>(
         &mut self,
-        behaviour: TransactionBehavior,
+        begin: &str,
         doing: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Halt>,
+        work: impl FnOnce(&Connection) -> Result<T, Halt>,
     ) -> Result<T, Error> {
-        let done = self.connection.transaction_with_behavior(behaviour).map_err(Halt::from).and_then(|transaction| {
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok(value)
+        let db = &self.connection;
+        let run = |statement: &str| -> Result<(), Halt> { Ok(db.prepare_cached(statement)?.execute([]).map(|_| ())?) };
+        let done = run(begin).and_then(|()| {
+            let done = work(db).and_then(|value| run("COMMIT").map(|()| value));
+            if done.is_err() && !db.is_autocommit() {
+                // If this fails, SQLite has rolled back already, or will when the file is closed.
+                let _ = run("ROLLBACK");
+            }
+            done
         });
         done.map_err(|halt| told(&self.path, doing, halt))
     }

@@ -58,24 +58,48 @@ pub(super) fn put_usage(db: &Connection, subject: &str, usage: &Usage, change: u
     Ok(())
 }
 
+/// Writes a usage group over one of the same window that is older; says whether there was one.
+pub(super) fn raise_usage(db: &Connection, subject: &str, usage: &Usage, change: u64) -> rusqlite::Result<bool> {
+    let raised = db
+        .prepare_cached(
+            "UPDATE usage SET components = :components, counted_at = :counted_at, generation = :generation, \
+             number = :number, change = :change WHERE subject = :subject AND window = :window \
+             AND (generation, number) < (:generation, :number)",
+        )?
+        .execute(named_params! {
+            ":subject": subject, ":window": usage.window.0, ":components": to_bytes(&usage.components),
+            ":counted_at": usage.counted_at.0, ":generation": usage.version.generation,
+            ":number": usage.version.number, ":change": change,
+        })?;
+    Ok(raised > 0)
+}
+
 /// The plan group of a subject.
 pub(super) fn account(db: &Connection, subject: &str) -> rusqlite::Result<Option<Account>> {
     db.prepare_cached(
         "SELECT plan, created, revoked, whitelist, label, generation, number FROM accounts WHERE subject = ?",
     )?
-    .query_row([subject], |row| {
-        let whitelist: Option<String> = row.get(3)?;
-        let whitelist = whitelist.map(|text| serde_json::from_str::<Whitelist>(&text).map_err(|e| unreadable(3, e)));
-        Ok(Account {
-            plan: row.get(0)?,
-            created: Timestamp(row.get(1)?),
-            status: if row.get(2)? { Status::Revoked } else { Status::Active },
-            whitelist: whitelist.transpose()?,
-            label: row.get(4)?,
-            version: version(row, 5)?,
-        })
-    })
+    .query_row([subject], account_of)
     .optional()
+}
+
+/// Reads a row of plan, created, revoked, whitelist, label, generation, number.
+fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
+    account_at(row, 0)
+}
+
+/// The same, from column `at` on.
+fn account_at(row: &Row<'_>, at: usize) -> rusqlite::Result<Account> {
+    let whitelist: Option<String> = row.get(at + 3)?;
+    let whitelist = whitelist.map(|text| serde_json::from_str::<Whitelist>(&text).map_err(|e| unreadable(at + 3, e)));
+    Ok(Account {
+        plan: row.get(at)?,
+        created: Timestamp(row.get(at + 1)?),
+        status: if row.get(at + 2)? { Status::Revoked } else { Status::Active },
+        whitelist: whitelist.transpose()?,
+        label: row.get(at + 4)?,
+        version: version(row, at + 5)?,
+    })
 }
 
 /// The usage group of a subject: of all its windows, the one with the newest event. Numbers of windows can't be compared
@@ -99,33 +123,72 @@ pub(super) fn usage_of(row: &Row<'_>) -> rusqlite::Result<Usage> {
     })
 }
 
-/// Items of subjects with changes after number `after`, in the order of the changes, and the last number that they cover.
-/// Takes in the next `changes_max` changes at least.
-pub(super) fn changed(db: &Connection, after: u64, changes_max: u64) -> rusqlite::Result<(Vec<Item>, u64)> {
-    let mut statement = db.prepare_cached(
-        "SELECT subject, change FROM (SELECT subject, change FROM accounts WHERE change > :after \
-         UNION ALL SELECT subject, change FROM usage WHERE change > :after) ORDER BY change LIMIT :max",
+/// The groups that changed after number `after`, up to number `upto`, as items in the order of changes. An older window of a
+/// subject is none of them.
+pub(super) fn changed_groups(db: &Connection, after: u64, upto: u64) -> rusqlite::Result<Vec<Item>> {
+    let upto = upto.min(i64::MAX as u64);
+    let mut accounts = db.prepare_cached(
+        "SELECT plan, created, revoked, whitelist, label, generation, number, subject, change FROM accounts \
+         WHERE change > ? AND change <= ?",
     )?;
-    let changes_max = i64::try_from(changes_max).unwrap_or(i64::MAX);
-    let mut rows = statement.query(named_params! { ":after": after, ":max": changes_max })?;
-    let mut seen = std::collections::HashSet::new();
-    let (mut items, mut last) = (Vec::new(), after);
-    while let Some(row) = rows.next()? {
-        last = row.get(1)?;
-        let subject: String = row.get(0)?;
-        if !seen.contains(&subject) {
-            items.push(item(db, &subject)?);
-            seen.insert(subject);
-        }
+    let mut usages = db.prepare_cached(
+        "SELECT window, components, counted_at, generation, number, subject, change FROM usage AS one \
+         WHERE change > ? AND change <= ? AND NOT EXISTS (SELECT 1 FROM usage AS other \
+         WHERE other.subject = one.subject AND (other.counted_at, other.window) > (one.counted_at, one.window))",
+    )?;
+    let account = |row: &Row<'_>| {
+        Ok((row.get(8)?, Item { subject: identifier(row, 7)?, account: Some(account_of(row)?), usage: None }))
+    };
+    let usage = |row: &Row<'_>| {
+        Ok((row.get(6)?, Item { subject: identifier(row, 5)?, account: None, usage: Some(usage_of(row)?) }))
+    };
+    let mut changes: Vec<(u64, Item)> = accounts.query_map((after, upto), account)?.collect::<Result<_, _>>()?;
+    for change in usages.query_map((after, upto), usage)? {
+        changes.push(change?);
     }
-    Ok((items, last))
+    changes.sort_unstable_by_key(|(change, _)| *change);
+    Ok(changes.into_iter().map(|(_, item)| item).collect())
+}
+
+/// Items of subjects with changes after number `after`, whole and in the order of the changes, and the last number that they cover.
+/// Takes in `changes_max` changes at most. For a table that holds one window of each subject.
+pub(super) fn changed(db: &Connection, after: u64, changes_max: u64) -> rusqlite::Result<(Vec<Item>, u64)> {
+    let changes_max = changes_max.min(i64::MAX as u64);
+    let mut usages = db.prepare_cached(
+        "SELECT u.window, u.components, u.counted_at, u.generation, u.number, u.subject, u.change, \
+         a.plan, a.created, a.revoked, a.whitelist, a.label, a.generation, a.number, a.subject IS NOT NULL \
+         FROM usage AS u LEFT JOIN accounts AS a ON a.subject = u.subject WHERE u.change > ? ORDER BY u.change LIMIT ?",
+    )?;
+    let mut accounts =
+        db.prepare_cached("SELECT subject, change FROM accounts WHERE change > ? ORDER BY change LIMIT ?")?;
+    let both = |row: &Row<'_>| {
+        let account = if row.get(14)? { Some(account_at(row, 7)?) } else { None };
+        Ok((row.get(6)?, Item { subject: identifier(row, 5)?, account, usage: Some(usage_of(row)?) }))
+    };
+    let mut changes: Vec<(u64, Item)> = usages.query_map((after, changes_max), both)?.collect::<Result<_, _>>()?;
+    // Beyond the end of either part, the other may have gaps.
+    let end = |changes: &[(u64, Item)]| match changes.last() {
+        Some((last, _)) if changes.len() as u64 == changes_max => *last,
+        _ => u64::MAX,
+    };
+    let mut upto = end(&changes);
+    let mut others = Vec::new();
+    let subjects = accounts.query_map((after, changes_max), |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
+    for found in subjects {
+        let (subject, change) = found?;
+        others.push((change, item(db, &subject)?));
+    }
+    upto = upto.min(end(&others));
+    changes.append(&mut others);
+    changes.retain(|(change, _)| *change <= upto);
+    changes.sort_unstable_by_key(|(change, _)| *change);
+    let last = changes.last().map_or(after, |(change, _)| *change);
+    Ok((changes.into_iter().map(|(_, item)| item).collect(), last))
 }
 
 /// The item of a subject.
 pub(super) fn item(db: &Connection, subject: &str) -> rusqlite::Result<Item> {
-    let identifier =
-        Identifier::from_str(subject).map_err(|_| unreadable(0, format!("{subject:?} is no identifier")))?;
-    Ok(Item { subject: identifier, account: account(db, subject)?, usage: usage(db, subject)? })
+    Ok(Item { subject: identifier_of(subject, 0)?, account: account(db, subject)?, usage: usage(db, subject)? })
 }
 
 /// Every usage group with the account of its subject.
@@ -136,9 +199,7 @@ pub(super) fn all_usage(db: &Connection) -> rusqlite::Result<Vec<(Identifier, Op
     let rows = statement.query_map([], |row| Ok((row.get::<_, String>(5)?, usage_of(row)?)))?;
     rows.map(|row| {
         let (subject, usage) = row?;
-        let identifier =
-            Identifier::from_str(&subject).map_err(|_| unreadable(5, format!("{subject:?} is no identifier")))?;
-        Ok((identifier, account(db, &subject)?, usage))
+        Ok((identifier_of(&subject, 5)?, account(db, &subject)?, usage))
     })
     .collect()
 }
@@ -165,6 +226,14 @@ pub(super) fn idle(db: &Connection, before: Timestamp, most: u32) -> rusqlite::R
 pub(super) fn forget(db: &Connection, idle: &[(String, u32)], before: Timestamp) -> rusqlite::Result<()> {
     let mut statement = db.prepare_cached("DELETE FROM usage WHERE subject = ? AND window = ? AND counted_at < ?")?;
     idle.iter().try_for_each(|(subject, window)| statement.execute((subject, window, before.0)).map(|_| ()))
+}
+
+fn identifier(row: &Row<'_>, at: usize) -> rusqlite::Result<Identifier> {
+    identifier_of(row.get_ref(at)?.as_str()?, at)
+}
+
+fn identifier_of(subject: &str, column: usize) -> rusqlite::Result<Identifier> {
+    Identifier::from_str(subject).map_err(|_| unreadable(column, format!("{subject:?} is no identifier")))
 }
 
 fn version(row: &Row<'_>, at: usize) -> rusqlite::Result<Version> {

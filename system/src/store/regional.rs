@@ -35,6 +35,11 @@ impl Regional {
         Ok(Self { file, number: 0 })
     }
 
+    /// For the replicator, which changes rows all over the table.
+    pub(super) fn with_large_cache(self) -> Result<Self, Error> {
+        self.file.set_cache(16 << 10).map(|()| self)
+    }
+
     /// The region's number as the file has it; `None` in a new file.
     pub(super) fn known_number(&mut self) -> Result<Option<u16>, Error> {
         let number = "SELECT number FROM region";
@@ -103,7 +108,7 @@ impl Regional {
     /// If SQLite fails.
     pub fn put(&mut self, items: &[Item], cursor: Version) -> Result<u64, Error> {
         self.file.write("putting items", |db| {
-            let before: u64 = db.query_row("SELECT change FROM feed", [], |row| row.get(0))?;
+            let before: u64 = db.prepare_cached("SELECT change FROM feed")?.query_row([], |row| row.get(0))?;
             let mut change = before;
             for item in items {
                 let subject = item.subject.to_string();
@@ -113,20 +118,20 @@ impl Regional {
                     change += 1;
                     items::put_account(db, &subject, account, change)?;
                 }
-                if let Some(usage) = &item.usage
-                    && usage.version > stored(db, USAGE_VERSION, &subject)?
-                {
-                    change += 1;
-                    db.prepare_cached("DELETE FROM usage WHERE subject = ?")?.execute([&subject])?;
-                    items::put_usage(db, &subject, usage, change)?;
+                if let Some(usage) = &item.usage {
+                    if items::raise_usage(db, &subject, usage, change + 1)? {
+                        change += 1;
+                    } else if usage.version > stored(db, USAGE_VERSION, &subject)? {
+                        change += 1;
+                        db.prepare_cached("DELETE FROM usage WHERE subject = ?")?.execute([&subject])?;
+                        items::put_usage(db, &subject, usage, change)?;
+                    }
                 }
                 crash::point("replicator-between-rows");
             }
-            db.execute("UPDATE feed SET change = ?", [change])?;
-            db.execute(
-                "UPDATE feed SET generation = ?1, number = ?2 WHERE (generation, number) < (?1, ?2)",
-                (cursor.generation, cursor.number),
-            )?;
+            db.prepare_cached("UPDATE feed SET change = ?")?.execute([change])?;
+            db.prepare_cached("UPDATE feed SET generation = ?1, number = ?2 WHERE (generation, number) < (?1, ?2)")?
+                .execute((cursor.generation, cursor.number))?;
             Ok(change - before)
         })
     }

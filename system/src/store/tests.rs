@@ -95,8 +95,8 @@ fn counts_and_checkpoints_share_a_transaction_that_only_the_holder_of_the_lease_
     assert_eq!(count(&mut a, first, 1, 4, 10).expect("held").grown, 4);
     let second = b.acquire(Timestamp(2_000), LASTS).expect("expired").expect("expired");
     assert!(matches!(count(&mut a, first, 1, 9, 20), Err(Error::Fenced)));
-    assert_eq!(b.position("s").expect("read").checkpoints, [0, 10, 0, 0]);
-    assert_eq!(b.position("another stream").expect("read").checkpoints, [0; 4]);
+    assert_eq!(b.position("s").expect("read").checkpoints, [0, 10]);
+    assert!(b.position("another stream").expect("read").checkpoints.is_empty());
     assert_eq!(count(&mut b, second, 1, 9, 20).expect("held").grown, 5);
     a.release(first).expect("not held, which is no error");
     assert_eq!(a.acquire(Timestamp(600), LASTS).expect("read"), None);
@@ -237,4 +237,126 @@ fn a_file_that_is_not_ours_is_one_clear_error() {
     assert!(error.contains("central.db: can't hold state: "), "{error}");
     let error = Directory::existing(&scratch.0.join("none")).expect_err("nothing there").to_string();
     assert!(error.contains("there is no central.db in it"), "{error}");
+}
+
+/// All records of a stream as a reader finds them that goes on after what it has read, shard by shard, until nothing is left.
+fn read_all(stream: &mut Stream) -> Vec<String> {
+    let (mut read, mut lines) = (Vec::new(), Vec::new());
+    loop {
+        let before = lines.len();
+        for shard in 0..stream.shards().expect("read").len() {
+            read.resize(read.len().max(shard + 1), 0);
+            for record in stream.read(shard as u16, read[shard], 1).expect("read") {
+                read[shard] = record.sequence;
+                lines.push(String::from_utf8(record.lines).expect("text"));
+            }
+        }
+        if lines.len() == before {
+            return lines;
+        }
+    }
+}
+
+fn append(stream: &mut Stream, text: &str) {
+    let parts: Vec<_> = (0..16).map(|part| (part, format!("{part}:{text} ").into_bytes())).collect();
+    stream.append(Timestamp(1), &parts).expect("written");
+}
+
+#[test]
+fn lines_of_one_part_stay_in_order_through_splits_and_merges() {
+    let (_scratch, directory) = Scratch::new("reshard");
+    let (mut writer, mut reader) = (directory.stream().expect("opens"), directory.stream().expect("opens"));
+    for round in 0..4 {
+        append(&mut writer, &format!("{round}"));
+        if round == 1 {
+            let [low, high] = directory.stream().expect("opens").split(Timestamp(2), 1, None).expect("open");
+            assert_eq!((low.number, low.hashes), (4, (1 << 30, (3 << 29) - 1)));
+            assert_eq!((high.number, high.hashes, high.parents), (5, (3 << 29, (2 << 30) - 1), vec![1]));
+        }
+        if round == 2 {
+            let merged = directory.stream().expect("opens").merge(Timestamp(2), [5, 4]).expect("neighbours");
+            assert_eq!((merged.number, merged.hashes), (6, (1 << 30, (2 << 30) - 1)));
+        }
+    }
+    let lines = read_all(&mut reader).concat();
+    for part in 0..16 {
+        let of_part = lines.split(' ').filter_map(|text| text.strip_prefix(&format!("{part}:"))).collect::<String>();
+        assert_eq!(of_part, "0123", "part {part}");
+    }
+    let open = reader.shards().expect("read").iter().filter(|shard| !shard.closed).map(|shard| shard.number);
+    assert_eq!(open.collect::<Vec<_>>(), [0, 2, 3, 6]);
+}
+
+#[test]
+fn a_shard_is_read_only_after_those_that_it_came_from() {
+    let (_scratch, directory) = Scratch::new("parents");
+    let mut stream = directory.create_stream(Timestamp(0), 1).expect("new");
+    append(&mut stream, "a");
+    append(&mut stream, "b");
+    stream.split(Timestamp(1), 0, None).expect("open");
+    append(&mut stream, "c");
+    let mut reader = directory.stream().expect("opens");
+    assert_eq!(reader.read(0, 0, 1).expect("read").len(), 1);
+    assert_eq!(reader.read(1, 0, 10).expect("read"), []);
+    assert_eq!(reader.read(0, 1, 1).expect("read").len(), 1);
+    assert_eq!(reader.read(2, 0, 10).expect("read"), [], "the last record of the parent may not be counted yet");
+    assert_eq!(reader.read(0, 2, 1).expect("read"), []);
+    assert_eq!((reader.read(1, 0, 10).expect("read").len(), reader.read(2, 0, 10).expect("read").len()), (1, 1));
+    assert_eq!(stream.trim(Timestamp(9), &[2], 100).expect("written"), 2);
+    assert_eq!(directory.stream().expect("opens").oldest().expect("read"), [3, 1, 1]);
+}
+
+#[test]
+fn what_can_not_be_resharded_is_refused_in_one_line() {
+    let (_scratch, directory) = Scratch::new("refused");
+    let mut stream = directory.create_stream(Timestamp(0), 3).expect("new");
+    assert!(matches!(directory.create_stream(Timestamp(0), 3), Err(Error::StreamExists(_))));
+    let mut told = |done: Result<Vec<Shard>, Error>| done.expect_err("refused").to_string();
+    assert!(told(stream.split(Timestamp(1), 7, None).map(Vec::from)).starts_with("shard 7 is not there"));
+    assert!(told(stream.merge(Timestamp(1), [0, 2]).map(|one| vec![one])).contains("not adjacent"));
+    assert!(told(stream.split(Timestamp(1), 0, Some(0)).map(Vec::from)).contains("can't be split at 0"));
+    stream.merge(Timestamp(1), [0, 1]).expect("neighbours");
+    assert!(told(stream.split(Timestamp(1), 0, None).map(Vec::from)).starts_with("shard 0 is closed already"));
+    assert!(told(stream.merge(Timestamp(1), [3, 3]).map(|one| vec![one])).contains("not adjacent"));
+    let ranges = stream.shards().expect("read").iter().filter(|shard| !shard.closed).map(|shard| shard.hashes);
+    let mut ranges: Vec<_> = ranges.collect();
+    ranges.sort_unstable();
+    assert_eq!((ranges[0].0, ranges[1].1, ranges[0].1 + 1), (0, u32::MAX, ranges[1].0));
+}
+
+/// The files of the layouts before, as they were written then.
+#[test]
+fn files_of_earlier_layouts_are_read_and_those_of_later_ones_are_refused_in_one_line() {
+    let (_scratch, directory) = Scratch::new("layouts");
+    let write = |file: &str, sql: &str| {
+        let connection = rusqlite::Connection::open(directory.file(file)).expect("opens");
+        connection.execute_batch(sql).expect("written");
+    };
+    write(
+        "stream",
+        "CREATE TABLE stream (id TEXT NOT NULL) STRICT; INSERT INTO stream VALUES ('an id');
+         CREATE TABLE shards (shard INTEGER PRIMARY KEY, newest INTEGER NOT NULL) STRICT;
+         CREATE TABLE records (shard INTEGER NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL, lines BLOB NOT NULL,
+             PRIMARY KEY (shard, sequence)) STRICT;
+         INSERT INTO shards VALUES (0, 1), (3, 2);
+         INSERT INTO records VALUES (0, 1, 5, x'61'), (3, 1, 5, x'62'), (3, 2, 5, x'63');
+         PRAGMA user_version = 1;",
+    );
+    let mut stream = directory.stream().expect("read as it was");
+    assert_eq!((stream.id(), stream.newest().expect("read")), ("an id", vec![1, 0, 0, 2]));
+    append(&mut stream, "d");
+    assert_eq!(read_all(&mut stream).concat().chars().filter(|letter| "abcd".contains(*letter)).count(), 3 + 16);
+    for file in ["stream", "central", "eu-west-1"] {
+        drop((directory.stream(), directory.regional("eu-west-1")));
+        let connection = rusqlite::Connection::open(directory.file(file)).expect("opens");
+        connection.pragma_update(None, "user_version", 99).expect("written");
+        let error = match file {
+            "stream" => directory.stream().map(|_| ()),
+            "central" => directory.central().map(|_| ()),
+            region => directory.regional(region).map(|_| ()),
+        };
+        let error = error.expect_err("of a later version").to_string();
+        assert!(error.contains("its layout is 99, expected") && !error.contains('\n'), "{error}");
+        connection.pragma_update(None, "user_version", if file == "eu-west-1" { 1 } else { 2 }).expect("written");
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use georush_core::{
     Identifier, Origin, SubjectId, Timestamp, Version, WindowId,
     aggregator::{Effect, Gaps, Lane, Update},
-    count::Count,
+    count::{Change, Count},
 };
 use rusqlite::{Connection, OptionalExtension};
 
@@ -19,7 +19,6 @@ use crate::{
     store::{
         error::{Error, Halt},
         items,
-        stream::SHARDS,
     },
 };
 
@@ -56,7 +55,7 @@ impl Lease {
 /// Where aggregation goes on.
 #[derive(Debug, Clone)]
 pub struct Position {
-    /// The last sequence number counted, by shard.
+    /// The last sequence number counted, by shard; of those that are missing, nothing was.
     pub checkpoints: Vec<u64>,
     /// What is known to be missing.
     pub gaps: Gaps,
@@ -152,10 +151,16 @@ impl Central {
     /// If SQLite fails.
     pub fn position(&mut self, stream: &str) -> Result<Position, Error> {
         self.0.read("reading the checkpoints", |db| {
-            let mut one = db.prepare_cached("SELECT sequence FROM checkpoints WHERE stream = ? AND shard = ?")?;
-            let mut checkpoint =
-                |shard| one.query_row((stream, shard), |row| row.get(0)).optional().map(Option::unwrap_or_default);
-            let checkpoints = (0..SHARDS).map(&mut checkpoint).collect::<Result<_, _>>()?;
+            let mut checkpoints = Vec::new();
+            let mut stored = db.prepare_cached("SELECT shard, sequence FROM checkpoints WHERE stream = ?")?;
+            let mut rows = stored.query([stream])?;
+            while let Some(row) = rows.next()? {
+                let shard = usize::from(row.get::<_, u16>(0)?);
+                if shard >= checkpoints.len() {
+                    checkpoints.resize(shard + 1, 0);
+                }
+                checkpoints[shard] = row.get(1)?;
+            }
             let mut all = db.prepare_cached("SELECT region, epoch, lane, next, missing FROM lanes")?;
             let lanes = all.query_map([], |row| {
                 let missing = row.get_ref(4)?.as_str()?;
@@ -181,27 +186,15 @@ impl Central {
             keep(db, lease, now)?;
             let mut applied = Applied::default();
             let mut version = newest(db)?;
-            let row = |effect: &Effect| match effect {
-                Effect::Update(update) => Some((update.subject, update.window)),
-                Effect::Checkpoint { .. } => None,
-            };
-            for effects in batch.effects.chunk_by(|a, b| row(a).is_some() && row(a) == row(b)) {
-                match effects[0] {
-                    Effect::Update(Update { subject, window, .. }) => {
-                        let counted_at = batch.counted_at.get(&(subject, window)).copied().unwrap_or_default();
-                        let subject = batch.subjects[subject.index()].to_string();
-                        let row = CountRow { subject, window, counted_at };
-                        row.update(db, effects, &mut version, &mut applied)?;
-                        crash::point("aggregator-between-writes");
-                    }
-                    Effect::Checkpoint { shard, sequence } => {
-                        crash::point("aggregator-before-checkpoint");
-                        db.prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)")?.execute((
-                            batch.stream,
-                            shard,
-                            sequence,
-                        ))?;
-                    }
+            for row in rows(batch) {
+                row.update(db, &mut version, &mut applied)?;
+                crash::point("aggregator-between-writes");
+            }
+            crash::point("aggregator-before-checkpoint");
+            let mut checkpoint = db.prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)")?;
+            for effect in batch.effects {
+                if let Effect::Checkpoint { shard, sequence } = effect {
+                    checkpoint.execute((batch.stream, shard, sequence))?;
                 }
             }
             set_newest(db, version)?;
@@ -251,22 +244,42 @@ pub(super) fn keep(db: &Connection, lease: Lease, now: Timestamp) -> Result<(), 
     }
 }
 
+/// The rows that a batch changes, in the order of the table: neighbours are on one page.
+fn rows<'a>(batch: &Batch<'a>) -> Vec<CountRow> {
+    let update = |effect: &'a Effect| match effect {
+        Effect::Update(update) => Some(update),
+        Effect::Checkpoint { .. } => None,
+    };
+    let mut updates: Vec<&Update> = batch.effects.iter().filter_map(update).collect();
+    let mut texts: Vec<(String, SubjectId)> =
+        batch.subjects.iter().zip(0..).map(|(subject, number)| (subject.to_string(), SubjectId(number))).collect();
+    texts.sort_unstable();
+    let mut places = vec![0; texts.len()];
+    texts.iter().enumerate().for_each(|(place, (_, subject))| places[subject.index()] = place);
+    updates.sort_by_key(|update| (places[update.subject.index()], update.window));
+    let row = |updates: &[&Update]| {
+        let Update { subject, window, .. } = *updates[0];
+        CountRow {
+            subject: texts[places[subject.index()]].0.clone(),
+            window,
+            counted_at: batch.counted_at.get(&(subject, window)).copied().unwrap_or_default(),
+            changes: updates.iter().map(|update| (update.origin, update.change)).collect(),
+        }
+    };
+    updates.chunk_by(|a, b| (a.subject, a.window) == (b.subject, b.window)).map(row).collect()
+}
+
 /// One subject in one window.
 struct CountRow {
     subject: String,
     window: WindowId,
     counted_at: Timestamp,
+    changes: Vec<(Origin, Change)>,
 }
 
 impl CountRow {
-    /// Applies adjacent updates of this row as one write; writes nothing if the count does not grow.
-    fn update(
-        &self,
-        db: &Connection,
-        effects: &[Effect],
-        version: &mut Version,
-        applied: &mut Applied,
-    ) -> rusqlite::Result<()> {
+    /// Applies all changes as one write; writes nothing if the count does not grow.
+    fn update(&self, db: &Connection, version: &mut Version, applied: &mut Applied) -> rusqlite::Result<()> {
         let stored = db
             .prepare_cached(
                 "SELECT window, components, counted_at, generation, number FROM usage WHERE subject = ? AND window = ?",
@@ -274,20 +287,14 @@ impl CountRow {
             .query_row((&self.subject, self.window.0), items::usage_of)
             .optional()?;
         if stored.is_none() && self.is_late(db)? {
-            applied.late += effects.len() as u64;
+            applied.late += self.changes.len() as u64;
             return Ok(());
         }
         let mut count = Count::default();
         for &(origin, value) in stored.iter().flat_map(|usage| &usage.components) {
-            count.apply(origin, georush_core::count::Change::Raise(value));
+            count.apply(origin, Change::Raise(value));
         }
-        let grown: u64 = effects
-            .iter()
-            .map(|effect| match effect {
-                Effect::Update(update) => count.apply(update.origin, update.change),
-                Effect::Checkpoint { .. } => 0,
-            })
-            .sum();
+        let grown: u64 = self.changes.iter().map(|&(origin, change)| count.apply(origin, change)).sum();
         if grown == 0 {
             return Ok(());
         }
@@ -297,8 +304,8 @@ impl CountRow {
         let counted_at = stored.as_ref().map_or(self.counted_at, |usage| usage.counted_at.max(self.counted_at));
         let usage =
             Usage { window: self.window, components: count.components().collect(), version: *version, counted_at };
-        items::put_usage(db, &self.subject, &usage, version.number)?;
-        if stored.is_none() {
+        if !items::raise_usage(db, &self.subject, &usage, version.number)? {
+            items::put_usage(db, &self.subject, &usage, version.number)?;
             self.keep_two_windows(db)?;
         }
         Ok(())
