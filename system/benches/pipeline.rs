@@ -1,6 +1,6 @@
 //! What the embedded pipeline takes in and gives out on one core, how late it is, and what it does while the central table stands still.
 //!
-//! `taskset -c 0 cargo bench -p georush-system --bench pipeline -- [events|rows|lag|outage]... [--subjects N] [--seconds S]`:
+//! `taskset -c 0 cargo bench -p georush-system --bench pipeline -- [events|rows|lag|outage|single]... [--subjects N] [--seconds S]`:
 //! parts and their sizes, all of them if none is named; `--seconds` is how long lag is watched and how long the central table
 //! stands still. Durability is that of `georush serve`. Not here: edges and sockets; lines are made as a courier makes them.
 #![allow(missing_docs)]
@@ -36,7 +36,7 @@ fn main() {
         arguments.get(at + 1)?.parse::<u64>().ok()
     };
     let asked = |part: &str| {
-        let parts = ["events", "rows", "lag", "outage"];
+        let parts = ["events", "rows", "lag", "outage", "single"];
         arguments.iter().any(|a| a == part) || !arguments.iter().any(|a| parts.contains(&a.as_str()))
     };
     let subjects = option("--subjects").map(|subjects| subjects as u32);
@@ -50,6 +50,9 @@ fn main() {
     }
     if asked("lag") {
         lag(subjects.unwrap_or(half_the_rows()), seconds.min(Duration::from_secs(30)));
+    }
+    if asked("single") {
+        single(seconds.min(Duration::from_secs(20)));
     }
     if asked("outage") {
         outage(subjects.unwrap_or(half_the_rows()), seconds);
@@ -171,6 +174,27 @@ fn lag(subjects: u32, lasts: Duration) {
         regional.at(99),
         regional.at(100),
         100.0 * cpu.as_secs_f64() / wall.as_secs_f64(),
+    );
+}
+
+/// One caller of one region, who is charged in every round: what the pipeline costs beside the requests themselves.
+fn single(lasts: Duration) {
+    let state = State::new("single");
+    let backend: Arc<dyn Backend> = Arc::new(state.0.clone());
+    let mut load = Load::new(&state.0, 1);
+    let _pipeline = Pipeline::start(&backend, &REGIONS[..1], Settings::default()).expect("opens");
+    let mut feed = load.feed(&state.0);
+    let (cpu, begun, mut rounds) = (ProcessTime::now(), Instant::now(), 0);
+    while begun.elapsed() < lasts {
+        load.append_one_each(1);
+        while !feed.poll().expect("read").is_empty() {}
+        rounds += 1;
+        thread::sleep((ROUND * rounds).saturating_sub(begun.elapsed()));
+    }
+    let (wall, cpu) = (begun.elapsed(), cpu.elapsed());
+    println!(
+        "single caller: {:.2} ms of CPU each second for courier, aggregator and replicator",
+        1e3 * cpu.as_secs_f64() / wall.as_secs_f64()
     );
 }
 

@@ -130,6 +130,11 @@ impl Directory {
         Ok(regional)
     }
 
+    /// One more connection to the table of a region that was opened before; nothing else is looked at.
+    fn table(&self, region: &str) -> Result<Regional, Error> {
+        Regional::open(self.file(region))
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -143,7 +143,8 @@ fn what_was_lost_or_altered_in_a_region_is_repaired() {
     for sql in [
         "DELETE FROM usage WHERE subject = (SELECT min(subject) FROM usage)",
         "UPDATE usage SET components = x'000001000100000000000000' WHERE subject = (SELECT max(subject) FROM usage)",
-        "UPDATE usage SET number = 1000000, components = x'' WHERE subject = (SELECT subject FROM usage LIMIT 1 OFFSET 3)",
+        "UPDATE usage SET number = 1000000, components = x'' WHERE subject = (SELECT subject FROM usage \
+         WHERE subject NOT IN (SELECT subject FROM accounts) ORDER BY subject LIMIT 1 OFFSET 2)",
         "UPDATE accounts SET revoked = 1",
         "INSERT INTO accounts SELECT 'key:' || printf('%064d', 7), plan, created, 0, NULL, 'invented', generation, number, 9999999 \
          FROM accounts LIMIT 1",

@@ -14,7 +14,7 @@ use georush_system::{
     core::{Identifier, Origin},
     item::Usage,
     key,
-    pipeline::{Joined, Uplink, join, now},
+    pipeline::{Feed, Joined, Uplink, join, now},
     store::{Central, Directory, Regional},
     usage::Line,
 };
@@ -158,6 +158,11 @@ impl Load {
     pub(crate) fn counted(&self, directory: &Directory) -> u64 {
         let usage = directory.central().and_then(|mut central| central.all_usage()).expect("read");
         usage.iter().map(|(_, _, usage)| usage.total()).sum()
+    }
+
+    /// What an edge of the first region reads of its table.
+    pub(crate) fn feed(&self, directory: &Directory) -> Feed {
+        join(directory, REGIONS[0]).expect("joins").feed
     }
 
     /// Watches when lines of the first key arrive.

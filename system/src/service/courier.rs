@@ -6,7 +6,7 @@
 use std::{
     io::Write,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -34,7 +34,7 @@ pub(super) struct Courier {
     edge: Arc<Edge>,
     uplink: Uplink,
     /// What brings rows, unless each request reads its own.
-    feed: Option<Mutex<Feed>>,
+    feed: Option<Feed>,
     log: Log,
     rows_kept: Duration,
     lines: Vec<Line>,
@@ -59,7 +59,7 @@ pub(super) struct Started {
 
 impl Courier {
     pub(super) fn new(edge: Arc<Edge>, joined: Joined, log: Log, rows_kept: Duration) -> Self {
-        let (uplink, feed) = (joined.uplink, Some(Mutex::new(joined.feed)));
+        let (uplink, feed) = (joined.uplink, Some(joined.feed));
         let read_at = Instant::now();
         Self { edge, uplink, feed, log, rows_kept, lines: Vec::new(), text: Vec::new(), read_at, failing: false }
     }
@@ -70,15 +70,14 @@ impl Courier {
     }
 
     /// Brings all rows that there are now.
-    pub(super) fn fetch_all(&self) -> Result<(), Error> {
+    pub(super) fn fetch_all(&mut self) -> Result<(), Error> {
         while self.fetch()? {}
         Ok(())
     }
 
     /// Brings changed rows; says whether there were any.
-    fn fetch(&self) -> Result<bool, Error> {
-        let Some(feed) = &self.feed else { return Ok(false) };
-        let mut feed = feed.lock().expect("nobody panics while holding it");
+    fn fetch(&mut self) -> Result<bool, Error> {
+        let Some(feed) = &mut self.feed else { return Ok(false) };
         let items = feed.poll()?;
         for item in &items {
             self.edge.apply(now(), item);

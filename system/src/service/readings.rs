@@ -73,6 +73,7 @@ fn of_aggregator(counters: &AggregatorCounters) -> Vec<Reading> {
         Reading::counter("aggregator_events", "Usage events taken in, repeated ones too.", read(&counters.events)),
         Reading::counter("aggregator_counted", "Cost by which central counts grew.", read(&counters.counted)),
         Reading::counter("aggregator_dead_letters", "Lines that were none.", read(&counters.dead_letters)),
+        Reading::counter("aggregator_late", "Updates of windows that are no longer kept.", read(&counters.late)),
         Reading::gauge("aggregator_missing_lines", "Log lines known to be missing.", read(&counters.missing) as f64),
         Reading::gauge("aggregator_lag_records", "Records not counted yet.", read(&counters.lag) as f64),
         Reading::counter("aggregator_failures", "Turns that failed.", read(&counters.failures)),

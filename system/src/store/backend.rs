@@ -58,7 +58,7 @@ impl Rows for RowByRow {
     fn row(&self, subject: &Identifier) -> Result<Item, Error> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = idle().pop();
-        let mut table = taken.map_or_else(|| self.directory.regional(&self.region), Ok)?;
+        let mut table = taken.map_or_else(|| self.directory.table(&self.region), Ok)?;
         let item = table.item(subject)?;
         idle().push(table);
         Ok(item)

@@ -26,13 +26,15 @@ INSERT INTO feed VALUES (0, 0, 0);
 pub struct Regional {
     file: File,
     number: u16,
+    /// The version of the file in which nothing was new after this change.
+    unchanged: Option<(u64, u64)>,
 }
 
 impl Regional {
     pub(super) fn open(path: PathBuf) -> Result<Self, Error> {
         // What a loss of power takes is put again from the central table.
         let file = File::open(path, &[&format!("{LAYOUT}{}", items::LAYOUT)], Durability::Prefix)?;
-        Ok(Self { file, number: 0 })
+        Ok(Self { file, number: 0, unchanged: None })
     }
 
     /// For the replicator, which changes rows all over the table.
@@ -107,6 +109,8 @@ impl Regional {
     /// # Errors
     /// If SQLite fails.
     pub fn put(&mut self, items: &[Item], cursor: Version) -> Result<u64, Error> {
+        // What this connection writes does not show in the file's version.
+        self.unchanged = None;
         self.file.write("putting items", |db| {
             let before: u64 = db.prepare_cached("SELECT change FROM feed")?.query_row([], |row| row.get(0))?;
             let mut change = before;
@@ -141,7 +145,13 @@ impl Regional {
     /// # Errors
     /// If SQLite fails.
     pub fn changed_since(&mut self, after: u64, changes_max: u64) -> Result<(Vec<Item>, u64), Error> {
-        self.file.read("reading what changed", |db| Ok(items::changed(db, after, changes_max)?))
+        let version = self.file.version()?;
+        if self.unchanged == Some((version, after)) {
+            return Ok((Vec::new(), after));
+        }
+        let changed = self.file.read("reading what changed", |db| Ok(items::changed(db, after, changes_max)?))?;
+        self.unchanged = changed.0.is_empty().then_some((version, after));
+        Ok(changed)
     }
 
     /// The item of a subject; it may be empty.
@@ -166,6 +176,7 @@ impl Regional {
     /// If SQLite fails.
     pub fn remove(&mut self, seen: &Item) -> Result<(), Error> {
         let subject = seen.subject.to_string();
+        self.unchanged = None;
         self.file.write("removing an item", |db| {
             if items::item(db, &subject)? == *seen {
                 db.execute("DELETE FROM accounts WHERE subject = ?", [&subject])?;
