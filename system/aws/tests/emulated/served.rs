@@ -51,6 +51,7 @@ impl Running {
             tls: None,
             usage_log: UsageLog::None,
             aggregate: true,
+            stream_kept: Duration::from_secs(3_600),
             replicate: true,
             enforcement: Enforcement::ReplicatedPlusLocal,
             on_unavailable,

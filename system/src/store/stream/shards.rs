@@ -54,7 +54,7 @@ impl Shard {
         !self.closed && (self.hashes.0..=self.hashes.1).contains(&hash)
     }
 
-    fn open<'a>(all: &'a [Self], number: u16) -> Result<&'a Self, Error> {
+    fn open(all: &[Self], number: u16) -> Result<&Self, Error> {
         match all.iter().find(|shard| shard.number == number) {
             None => Err(wrong(number, "is not there; `georush stream shards` tells all")),
             Some(shard) if shard.closed => Err(wrong(number, "is closed already; choose an open one")),
