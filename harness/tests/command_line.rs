@@ -85,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 48] = [
+    let pages: [(&str, &[&str]); 50] = [
         ("report-h", &["report", "-h"]),
         ("report", &["report", "--help"]),
         ("georush-h", &["-h"]),
