@@ -6,6 +6,7 @@ mod backend;
 mod check;
 mod data;
 mod dead_letters;
+mod gate;
 mod interrupt;
 mod keys;
 mod listing;
@@ -39,7 +40,7 @@ const INTERRUPTED: u8 = 130;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    everything held
-  1    a threshold or an invariant failed, or two runs differed
+  1    a threshold, an invariant or a gate failed, or two runs differed
   2    could not run: bad arguments, scenario or environment
   3    the run is not valid: nothing can be concluded from it
   130  interrupted; nothing was written";
@@ -101,6 +102,9 @@ enum Command {
     /// Turn results into a page, a summary, JUnit XML and other files.
     #[command(after_long_help = report::EXAMPLES)]
     Report(report::ReportArgs),
+    /// Compare results with baselines; fails if something got worse.
+    #[command(after_long_help = gate::EXAMPLES)]
+    Gate(gate::GateArgs),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
     /// Serve the geolocation API for one or more regions, and count usage.
@@ -256,6 +260,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Keys(args) => keys::keys(args),
             Command::Replay(args) => replay::replay(args),
             Command::Report(args) => report::report(args),
+            Command::Gate(args) => gate::gate(args),
             Command::Schema => print(&georush::scenario::schema()).map(|()| 0),
             Command::Serve(args) => serve::serve(args),
             Command::Edge(args) => serve::edge(args),

@@ -7,6 +7,7 @@
 pub mod cost;
 pub mod determinism;
 pub mod facts;
+pub mod gate;
 pub mod live;
 pub mod measure;
 pub mod oracle;

@@ -61,6 +61,8 @@ pub struct Scenario {
     pub plots: Vec<Plot>,
     /// What only the live mode needs.
     pub live: Live,
+    /// How far a result may be from its baseline.
+    pub gate: Gate,
     /// SHA-256 of the scenario text as resolved (file plus overrides), lower-case hex.
     pub hash: String,
     /// Overrides given on the command line, `path=value`, in order.
@@ -110,6 +112,23 @@ impl Default for Live {
             timeout_us: 10_000_000,
             warm_up_us: 1_000_000,
         }
+    }
+}
+
+/// How far a result may be from its baseline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gate {
+    /// Whether decisions may differ as long as the metrics hold.
+    pub digest_free: bool,
+    /// Relative difference that still passes, in millionths; for metrics that have none of their own.
+    pub tolerance_ppm: u32,
+    /// The same by metric, with or without its aggregate, sorted.
+    pub tolerances_ppm: Vec<(String, u32)>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { digest_free: false, tolerance_ppm: 50_000, tolerances_ppm: Vec::new() }
     }
 }
 

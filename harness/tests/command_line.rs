@@ -85,7 +85,7 @@ fn assert_errors(output: &Output) {
 #[test]
 fn help_is_what_was_committed() {
     let scratch = Scratch::new("help");
-    let pages: [(&str, &[&str]); 50] = [
+    let pages: [(&str, &[&str]); 52] = [
         ("report-h", &["report", "-h"]),
         ("report", &["report", "--help"]),
         ("georush-h", &["-h"]),
@@ -100,6 +100,8 @@ fn help_is_what_was_committed() {
         ("twin", &["twin", "--help"]),
         ("replay-h", &["replay", "-h"]),
         ("replay", &["replay", "--help"]),
+        ("gate-h", &["gate", "-h"]),
+        ("gate", &["gate", "--help"]),
         ("schema-h", &["schema", "-h"]),
         ("schema", &["schema", "--help"]),
         ("serve-h", &["serve", "-h"]),

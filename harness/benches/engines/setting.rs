@@ -102,6 +102,7 @@ impl Setting {
             thresholds: Vec::new(),
             plots: Vec::new(),
             live: georush::scenario::Live::default(),
+            gate: georush::scenario::Gate::default(),
             hash: String::new(),
             overrides: Vec::new(),
         }

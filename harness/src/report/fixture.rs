@@ -9,8 +9,8 @@ use crate::{
     oracle::{FalseRejections, Findings, Overrun, RegionView, invariants},
     outcome::Outcome,
     scenario::{
-        Aggregate, Arrival, Cause, Clients, Dns, Era, Fault, FaultAction, Function, Gateway, IdentifierKind, Live,
-        Load, Metric, NamedPlan, Op, Phase, Pipeline, Plot, Population, Scenario, System, Table, Tags, Threshold,
+        Aggregate, Arrival, Cause, Clients, Dns, Era, Fault, FaultAction, Function, Gate, Gateway, IdentifierKind,
+        Live, Load, Metric, NamedPlan, Op, Phase, Pipeline, Plot, Population, Scenario, System, Table, Tags, Threshold,
     },
 };
 use georush_core::{Plan, Timestamp, aggregator::Aggregation, edge::*, window::WindowKind};
@@ -67,6 +67,7 @@ pub(crate) fn scenario() -> Scenario {
             y: vec!["quota.admitted".into(), "quota.visible{region:*}".into(), "errors{cause:region-outage}".into()],
         }],
         live: Live::default(),
+        gate: Gate::default(),
         hash: "5f".repeat(32),
         overrides: vec!["plans.business.quota=40000".into()],
     }

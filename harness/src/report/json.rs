@@ -5,6 +5,7 @@
 
 mod cost;
 mod distribution;
+mod gate;
 mod layout;
 mod live;
 mod plots;
@@ -55,6 +56,7 @@ struct Document<'a> {
     cost: Option<cost::Cost>,
     series: series::Columns<'a>,
     plots: BTreeMap<&'a str, plots::Resolved<'a>>,
+    gate: gate::Tolerated<'a>,
     assumptions: &'a [String],
     digest: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,6 +153,7 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         cost: cost::cost(report),
         series: series::columns(scenario, &outcome.measure.series),
         plots: plots::plots(scenario),
+        gate: gate::tolerated(&scenario.gate),
         assumptions,
         digest: format!("{:016x}", outcome.digest),
         live: live.map(|live| live::measured(scenario, judgement, live)),

@@ -208,6 +208,8 @@ leaves! {
     NodeName = { "enum": ["edge", "aggregator", "replicator"] };
     /// The service whose capacity is cut.
     ServiceName = { "enum": ["gateway", "function", "table-reads", "table-writes", "stream"] };
+    /// Whether a baseline's decisions must be met.
+    DigestRule = { "enum": ["equal", "free"] };
     /// The horizontal axis.
     Axis = { "enum": ["time"] };
 }

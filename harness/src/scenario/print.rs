@@ -10,7 +10,7 @@ use georush_core::{
 };
 
 use super::{
-    Arrival, Clients, Fault, FaultAction, IdentifierKind, Live, Load, Node, Pipeline, Scenario, Service, System,
+    Arrival, Clients, Fault, FaultAction, Gate, IdentifierKind, Live, Load, Node, Pipeline, Scenario, Service, System,
     units::{show_duration, show_instant, show_ppm},
 };
 use crate::facts;
@@ -57,7 +57,8 @@ fn write_all(out: &mut String, scenario: &Scenario) -> fmt::Result {
     for plot in &scenario.plots {
         writeln!(out, "\n[report.{}]\nx = {:?}\ny = {:?}", plot.name, plot.x, plot.y)?;
     }
-    live(out, &scenario.live)
+    live(out, &scenario.live)?;
+    gate(out, &scenario.gate)
 }
 
 fn live(out: &mut String, live: &Live) -> fmt::Result {
@@ -67,6 +68,15 @@ fn live(out: &mut String, live: &Live) -> fmt::Result {
     }
     writeln!(out, "port = {}\nmax_in_flight = {}", live.port, live.max_in_flight)?;
     writeln!(out, "timeout = \"{}\"\nwarm_up = \"{}\"", show_duration(live.timeout_us), show_duration(live.warm_up_us))
+}
+
+fn gate(out: &mut String, gate: &Gate) -> fmt::Result {
+    let digest = if gate.digest_free { "free" } else { "equal" };
+    writeln!(out, "\n[gate]\ndigest = \"{digest}\"\ntolerance = \"{}\"", show_ppm(gate.tolerance_ppm))?;
+    if !gate.tolerances_ppm.is_empty() {
+        writeln!(out, "\n[gate.tolerances]")?;
+    }
+    gate.tolerances_ppm.iter().try_for_each(|(metric, ppm)| writeln!(out, "{metric:?} = \"{}\"", show_ppm(*ppm)))
 }
 
 fn system(out: &mut String, system: &System) -> fmt::Result {

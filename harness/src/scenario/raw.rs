@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::leaf::{
-    Action, Aggregation, Axis, Cache, Enforcement, Executor, Fraction, Identifier, Instant, NodeName, Number, OrTable,
-    PipelineModel, ServiceName, Span, Stack, Text, Whole, Window,
+    Action, Aggregation, Axis, Cache, DigestRule, Enforcement, Executor, Fraction, Identifier, Instant, NodeName,
+    Number, OrTable, PipelineModel, ServiceName, Span, Stack, Text, Whole, Window,
 };
 
 /// A scenario file.
@@ -312,6 +312,11 @@ pub struct RawLive {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawGate {
-    /// Relative difference that still passes.
+    /// `equal`: every decision must be the baseline's; `free`: only metrics are compared. `equal` unless given.
+    pub digest: Option<DigestRule>,
+    /// Relative difference that still passes, for metrics that need not be exact; `5%` unless given.
     pub tolerance: Option<Fraction>,
+    /// The same by metric, with or without its aggregate: `latency`, `latency p(99)`.
+    #[serde(default)]
+    pub tolerances: BTreeMap<String, Fraction>,
 }

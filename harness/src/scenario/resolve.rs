@@ -11,12 +11,12 @@ use std::{collections::BTreeMap, path::Path};
 use georush_core::{Plan, WindowKind};
 
 use super::{
-    Live, NamedPlan, Plot, Scenario, Threshold,
+    Gate, Live, NamedPlan, Plot, Scenario, Threshold,
     check::Check,
     check::Section,
     document::Node,
     error::ScenarioError,
-    leaf::{Field, Leaf},
+    leaf::{Field, Fraction, Leaf},
     load::hash,
     raw::{RawPlan, RawScenario},
     threshold::{self, Names},
@@ -61,9 +61,7 @@ pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<Sc
     let thresholds = thresholds(&top.key("thresholds"), raw, &names);
     let plots = plots(&top.key("report"), raw, &names);
     let live = live(&top, raw);
-    if let Some(gate) = &raw.gate {
-        top.key("gate").fraction("tolerance", gate.tolerance.leaf());
-    }
+    let gate = gate(&top.key("gate"), raw, &names);
 
     let scenario = Scenario {
         name: given.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -78,6 +76,7 @@ pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<Sc
         thresholds,
         plots,
         live,
+        gate,
         hash: hash(given.text, given.overrides, given.seed, &who.traces),
         overrides: given.overrides.to_vec(),
         system,
@@ -174,4 +173,23 @@ fn live(top: &Section<'_>, raw: &RawScenario) -> Live {
     live.timeout_us = section.length("timeout", raw.timeout.leaf()).unwrap_or(live.timeout_us);
     live.warm_up_us = section.duration("warm_up", raw.warm_up.leaf()).unwrap_or(live.warm_up_us);
     live
+}
+
+fn gate(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Gate {
+    let usual = Gate::default();
+    let Some(raw) = &raw.gate else { return usual };
+    let digest_free = section.choice("digest", raw.digest.leaf(), &[("equal", false), ("free", true)], &[]);
+    let by_metric = section.key("tolerances");
+    let tolerance = |(metric, raw): (&String, &Fraction)| {
+        if let Err(message) = threshold::check_gated(metric, names) {
+            let at = by_metric.key(metric);
+            at.say(format_args!("{}: {message}", at.at));
+        }
+        Some((metric.clone(), by_metric.fraction(metric, raw.leaf())?))
+    };
+    Gate {
+        digest_free: digest_free.unwrap_or(usual.digest_free),
+        tolerance_ppm: section.fraction("tolerance", raw.tolerance.leaf()).unwrap_or(usual.tolerance_ppm),
+        tolerances_ppm: raw.tolerances.iter().filter_map(tolerance).collect(),
+    }
 }

@@ -159,6 +159,33 @@ fn named<T: Copy>(what: &str, value: &str, all: &[T], name: impl Fn(T) -> &'stat
     found.ok_or_else(|| format!("there is no {what} {value:?}{}", suggestion(value, all.iter().map(|one| name(*one)))))
 }
 
+/// Metrics that only results of live runs have, and only gates compare.
+const GATED: [&str; 2] = ["response_time", "service_time"];
+
+/// Checks the name of a metric that a gate compares: `metric{tag:value}`, or that and an aggregate.
+///
+/// # Errors
+///
+/// What is wrong with it, in words.
+pub(super) fn check_gated(text: &str, names: &Names<'_>) -> Result<(), String> {
+    let (selector, left) = match text.rfind([' ', '}']) {
+        Some(end) if text[end..].starts_with(' ') => text.split_at(end),
+        _ => (text, ""),
+    };
+    let left = left.trim();
+    if GATED.contains(&selector) {
+        return if left.is_empty() { Ok(()) } else { aggregate(left, "p").map(drop) };
+    }
+    let target = parse_selector(selector, names)?;
+    let word = left.split('(').next().unwrap_or_default();
+    let mut words = target.entry.aggregates.iter().flat_map(|(words, _)| words.iter());
+    match left.is_empty() {
+        true => Ok(()),
+        false if words.any(|known| *known == word) => aggregate(left, word).map(drop),
+        false => Err(format!("{} has no aggregate {left:?}", target.entry.name)),
+    }
+}
+
 /// Operators; those that begin like others come first.
 const OPS: [(&str, Op); 7] = [
     ("===", Op::Equal),

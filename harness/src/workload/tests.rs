@@ -44,6 +44,7 @@ fn scenario(seconds: u64, clients: Vec<Clients>) -> Scenario {
         thresholds: Vec::new(),
         plots: Vec::new(),
         live: crate::scenario::Live::default(),
+        gate: crate::scenario::Gate::default(),
         hash: String::new(),
         overrides: Vec::new(),
     }
