@@ -2,7 +2,7 @@
 //! it and when.
 //!
 //! With the embedded backend that way is a file, so that nothing outside a process could delay or cut it. The harness therefore
-//! writes [`Orders`], and each process that it starts passes its calls of the backend through a [`linked::Linked`], which keeps
+//! writes [`Orders`], and each process that it starts passes its calls of the backend through a `linked::Linked`, which keeps
 //! them. All windows are known ahead, so that nothing has to be told to a process at the right moment. Not here: what is done to a
 //! call.
 
