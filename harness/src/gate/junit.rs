@@ -2,34 +2,31 @@
 //!
 //! Not here: cases of thresholds and invariants, which `georush report --junit` writes.
 
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
 use super::{Lane, Outcome, Status};
-use crate::report::page::escaped;
+use crate::report::junit::{case, skipped, unsuccessful};
 
 /// The whole document. What is inconclusive or skipped counts as skipped, and so does what a trend says.
 #[must_use]
 pub fn junit(outcomes: &[Outcome]) -> String {
-    let mut out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n".to_owned();
+    let mut report = Report::new("georush gate");
     for lane in [Lane::Simulation, Lane::Instructions, Lane::Live, Lane::Trend] {
-        let cases: Vec<_> = outcomes.iter().filter(|outcome| outcome.lane == lane).collect();
-        if cases.is_empty() {
-            continue;
+        let mut cases = outcomes.iter().filter(|outcome| outcome.lane == lane).map(case_of).peekable();
+        if cases.peek().is_some() {
+            let mut suite = TestSuite::new(format!("gate {}", lane.name()));
+            suite.add_test_cases(cases);
+            report.add_test_suite(suite);
         }
-        let failures = cases.iter().filter(|outcome| outcome.blocks()).count();
-        let skipped = cases.iter().filter(|outcome| !outcome.blocks() && outcome.status != Status::Passed).count();
-        let head = format!("tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"", cases.len());
-        let cases: String = cases.into_iter().map(case).collect();
-        out += &format!("  <testsuite name=\"gate {}\" {head}>\n{cases}  </testsuite>\n", lane.name());
     }
-    out + "</testsuites>\n"
+    report.to_string().expect("memory takes it")
 }
 
-fn case(outcome: &Outcome) -> String {
-    let message = escaped(&outcome.message());
-    let inside = match outcome.status {
-        _ if outcome.blocks() => format!("<failure message=\"{message}\"/>"),
-        Status::Passed => String::new(),
-        _ => format!("<skipped message=\"{message}\"/>"),
+fn case_of(outcome: &Outcome) -> TestCase {
+    let status = match outcome.status {
+        _ if outcome.blocks() => unsuccessful(NonSuccessKind::Failure, &outcome.message()),
+        Status::Passed => TestCaseStatus::success(),
+        _ => skipped(&outcome.message()),
     };
-    let (scenario, name) = (escaped(&outcome.scenario), escaped(&outcome.metric));
-    format!("    <testcase classname=\"{scenario}.gate.{}\" name=\"{name}\">{inside}</testcase>\n", outcome.lane.name())
+    case(&outcome.scenario, &format!("gate.{}", outcome.lane.name()), &outcome.metric, status)
 }

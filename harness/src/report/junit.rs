@@ -58,19 +58,20 @@ pub(super) fn broken(invariant: &Value) -> String {
     )
 }
 
-fn case(scenario: &str, class: &str, name: &str, status: TestCaseStatus) -> TestCase {
+/// A case, filed by scenario and class.
+pub(crate) fn case(scenario: &str, class: &str, name: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
     case.set_classname(format!("{scenario}.{class}"));
     case
 }
 
-fn unsuccessful(kind: NonSuccessKind, message: &str) -> TestCaseStatus {
+pub(crate) fn unsuccessful(kind: NonSuccessKind, message: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_message(message);
     status
 }
 
-fn skipped(note: &str) -> TestCaseStatus {
+pub(crate) fn skipped(note: &str) -> TestCaseStatus {
     let mut status = TestCaseStatus::skipped();
     if !note.is_empty() {
         status.set_message(note);

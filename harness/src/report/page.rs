@@ -81,7 +81,7 @@ fn without_histograms(mut value: Value) -> Value {
 }
 
 /// Text for HTML and XML, between tags and in quoted attributes.
-pub(crate) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
