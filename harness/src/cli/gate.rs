@@ -156,7 +156,7 @@ fn shown(outcomes: &[Outcome], verbose: bool, paint: Paint) -> String {
 }
 
 fn self_test(seed: u64) -> Result<u8, Stop> {
-    let rows = self_test::run(seed, &mut |_| {});
+    let rows = self_test::run(seed);
     let share = |n: u32| format::percent(f64::from(n) / f64::from(self_test::TRIALS));
     let mut out =
         format!("{} comparisons of equals and of a slowdown by 10 % in each lane, seed {seed}\n", self_test::TRIALS);

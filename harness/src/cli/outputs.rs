@@ -4,14 +4,17 @@
 
 use std::{
     env,
-    ffi::OsStr,
     fs::OpenOptions,
     io::Write,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use georush::report::{csv, github, hlog, junit, markdown, openmetrics, read::Stored, write::Target};
+use georush::report::{
+    csv, github, hlog, junit, markdown, openmetrics,
+    read::Stored,
+    write::{self, Target},
+};
 
 use super::{Stop, print};
 
@@ -117,8 +120,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Stop> {
 }
 
 fn place(path: &Path) -> Result<(Target, &str), Stop> {
-    let name = path.file_name().and_then(OsStr::to_str);
-    let name = name.ok_or_else(|| Stop::could_not_run(format!("{}: this names no file", path.display())))?;
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unnamed = || Stop::could_not_run(format!("{}: this names no file", path.display()));
+    let (directory, name) = write::place(path).ok_or_else(unnamed)?;
     Ok((Target::prepare(directory, &[name]).map_err(Stop::could_not_run)?, name))
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::report::{
     json::{SCHEMA as RESULT_SCHEMA, seal},
-    write::Target,
+    write::{Target, place},
 };
 
 /// Version of the format; grows with every change that could break a reader.
@@ -119,8 +119,9 @@ pub fn find(path: &Path, scenario: &str) -> Result<Baseline, GateError> {
         let write = "georush gate RESULT --baseline FOLDER --update --reason TEXT";
         return Err(GateError::at(&file, format_args!("there is no baseline of {scenario}; write one with {write}")));
     }
-    let json = open(&file)?;
+    let (text, json) = open(&file)?;
     let baseline = if json.get("baseline").is_some() {
+        check(&file, &text, &json)?;
         parse(&file, &json)?
     } else {
         Baseline::of(&[&Run::read(&file)?], "a result", &file)?
@@ -133,7 +134,6 @@ pub fn find(path: &Path, scenario: &str) -> Result<Baseline, GateError> {
 }
 
 fn parse(file: &Path, json: &Json) -> Result<Baseline, GateError> {
-    check(file, json)?;
     let text = |key: &str| {
         let text = json[key].as_str().map(ToOwned::to_owned);
         text.ok_or_else(|| GateError::at(file, format_args!("it has no {key}; make it again with --update")))
@@ -168,22 +168,22 @@ fn parse(file: &Path, json: &Json) -> Result<Baseline, GateError> {
     })
 }
 
-/// JSON of a file that this program wrote. Its seal is not looked at, because results have their own reader.
-pub(super) fn open(file: &Path) -> Result<Json, GateError> {
+/// Text and JSON of a file that this program wrote. Its seal is not looked at, because results have their own reader.
+pub(super) fn open(file: &Path) -> Result<(String, Json), GateError> {
     let text = fs::read_to_string(file).map_err(|error| GateError::at(file, format_args!("can't read it: {error}")))?;
-    serde_json::from_str(&text)
-        .map_err(|error| GateError::at(file, format_args!("it is cut short or no JSON ({error})")))
+    let json = serde_json::from_str(&text)
+        .map_err(|error| GateError::at(file, format_args!("it is cut short or no JSON ({error})")))?;
+    Ok((text, json))
 }
 
 /// Schema and seal of a baseline.
-pub(super) fn check(file: &Path, json: &Json) -> Result<(), GateError> {
+pub(super) fn check(file: &Path, text: &str, json: &Json) -> Result<(), GateError> {
     let schema = &json["baseline"];
     if schema.as_u64() != Some(SCHEMA.into()) {
         let what = format_args!("a baseline of schema {schema}, expected {SCHEMA}; make it again with --update");
         return Err(GateError::at(file, what));
     }
-    let text = fs::read_to_string(file).map_err(|error| GateError::at(file, error))?;
-    if !seal::is_intact(&text) {
+    if !seal::is_intact(text) {
         let what = "its seal does not fit its contents: it was cut or edited by hand; restore it, or make it again with --update";
         return Err(GateError::at(file, what));
     }
@@ -202,13 +202,14 @@ pub(super) fn sealed(json: &Json) -> String {
 /// If one can't be written.
 pub fn write(path: &Path, texts: &[(String, String)]) -> Result<Vec<PathBuf>, GateError> {
     let is_file = path.extension().is_some_and(|extension| extension == "json");
-    let names: Vec<String> = match (is_file, texts) {
-        (true, [_]) => path.file_name().map(|name| name.to_string_lossy().into_owned()).into_iter().collect(),
+    let (folder, names) = match (is_file, texts) {
+        (true, [_]) => {
+            let (folder, name) = place(path).ok_or_else(|| GateError::at(path, "this names no file"))?;
+            (folder, vec![name.to_owned()])
+        }
         (true, _) => return Err(GateError::at(path, "a single file for several baselines; give a folder")),
-        (false, _) => texts.iter().map(|(name, _)| format!("{name}.json")).collect(),
+        (false, _) => (path, texts.iter().map(|(name, _)| format!("{name}.json")).collect()),
     };
-    let parent = || path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = if is_file { parent() } else { path };
     let target = Target::prepare(folder, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
     let written = names.iter().zip(texts).map(|(name, (_, text))| target.write(name, text.as_bytes()));
     Ok(written.collect::<Result<_, _>>()?)

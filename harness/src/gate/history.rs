@@ -7,7 +7,7 @@ use std::{fs, io, path::Path};
 use serde_json::{Value as Json, json};
 
 use super::{GateError, Run, instructions::Counts, metric::Value, metric::Values};
-use crate::report::write::Target;
+use crate::report::write::{Target, place};
 
 /// What one result, or the benches, came to at one time.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,11 +102,9 @@ pub fn add(history: &mut Vec<Entry>, entries: Vec<Entry>) {
 /// # Errors
 /// If it can't be written.
 pub fn write(path: &Path, history: &[Entry]) -> Result<(), GateError> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-    let name = name.ok_or_else(|| GateError::at(path, "this names no file"))?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (folder, name) = place(path).ok_or_else(|| GateError::at(path, "this names no file"))?;
     let text: String = history.iter().map(|entry| entry.line() + "\n").collect();
-    Target::prepare(folder, &[&name])?.write(&name, text.as_bytes())?;
+    Target::prepare(folder, &[name])?.write(name, text.as_bytes())?;
     Ok(())
 }
 

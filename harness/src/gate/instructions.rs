@@ -128,8 +128,8 @@ pub fn find(path: &Path) -> Result<Counts, GateError> {
         let what = "there is no baseline of instructions; write one with georush gate --instructions FOLDER --baseline FOLDER --update --reason TEXT";
         return Err(GateError::at(&file, what));
     }
-    let json = open(&file)?;
-    check(&file, &json)?;
+    let (text, json) = open(&file)?;
+    check(&file, &text, &json)?;
     if json["lane"] != NAME {
         return Err(GateError::at(&file, "this is no baseline of instructions"));
     }

@@ -55,9 +55,9 @@ impl Row {
     }
 }
 
-/// Compares equals and slowdowns in every lane; equal seeds give equal rows. `step` is told the share that is done.
+/// Compares equals and slowdowns in every lane; equal seeds give equal rows.
 #[must_use]
-pub fn run(seed: u64, step: &mut dyn FnMut(f64)) -> Vec<Row> {
+pub fn run(seed: u64) -> Vec<Row> {
     let lanes: [(&'static str, Trial, f64, f64); 7] = [
         ("simulation, one seed", one_seed, 0.0, 1.0),
         ("simulation, 8 seeds", |bits, slower| seeds(bits, slower, 8), 0.025, 0.7),
@@ -67,16 +67,14 @@ pub fn run(seed: u64, step: &mut dyn FnMut(f64)) -> Vec<Row> {
         ("live, 40 pairs", |bits, slower| pairs(bits, slower, 40), 0.01, 0.6),
         ("trend, 30 points", history, 0.05, 0.9),
     ];
-    let count = lanes.len() as f64;
-    let row = |(index, (lane, trial, most, least)): (usize, (&'static str, Trial, f64, f64))| {
+    let row = |(lane, trial, most, least): (&'static str, Trial, f64, f64)| {
         let mut bits = Chance(Seed(seed).stream(&format!("gate/self-test/{lane}")));
         let mut failed = |slower| (0..TRIALS).filter(|_| trial(&mut bits, slower)).count() as u32;
         let (false_failures, found) = (failed(1.0), failed(SLOWER));
-        step((index + 1) as f64 / count);
         let share = |share: f64| (share * f64::from(TRIALS)) as u32;
         Row { lane, false_failures, false_failures_max: share(most), found, found_min: share(least) }
     };
-    lanes.into_iter().enumerate().map(row).collect()
+    lanes.into_iter().map(row).collect()
 }
 
 /// Compares a base with a head that is slower by a factor; whether the lane says so.
@@ -155,9 +153,9 @@ mod tests {
 
     #[test]
     fn every_lane_keeps_its_promises_and_repeats_itself() {
-        let rows = run(1, &mut |_| {});
+        let rows = run(1);
         assert!(rows.iter().all(Row::holds), "{rows:?}");
-        assert_eq!(rows, run(1, &mut |_| {}));
-        assert_ne!(rows, run(2, &mut |_| {}));
+        assert_eq!(rows, run(1));
+        assert_ne!(rows, run(2));
     }
 }

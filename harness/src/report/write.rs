@@ -86,6 +86,13 @@ impl Target {
     }
 }
 
+/// The folder and the name of a file that is to be written; `None` if the path names none.
+#[must_use]
+pub fn place(path: &Path) -> Option<(&Path, &str)> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some((directory, path.file_name()?.to_str()?))
+}
+
 fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(bytes)?;
