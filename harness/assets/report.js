@@ -4,8 +4,8 @@
   const results = JSON.parse(document.getElementById("results").textContent);
   const world = JSON.parse(document.getElementById("world").textContent);
   const said = document.getElementById("said");
-  const light = ["#1557b0", "#b3261e", "#176c36", "#8a5300", "#6a3fa0", "#00696f", "#a02c6d", "#4c5b00", "#44515f", "#7a4030"];
-  const dark = ["#8ab8ff", "#ff8a80", "#63d68b", "#f0b35a", "#c7a6ff", "#5fd4db", "#ff9fcf", "#c9d66b", "#b5c1ce", "#e2a58f"];
+  const light = ["#1557b0", "#b3261e", "#176c36", "#8a5300", "#6a3fa0", "#00696f", "#a02c6d", "#4c5b00", "#44515f", "#7a4030", "#b84a00"];
+  const dark = ["#8ab8ff", "#ff8a80", "#63d68b", "#f0b35a", "#c7a6ff", "#5fd4db", "#ff9fcf", "#c9d66b", "#b5c1ce", "#e2a58f", "#f5f07a"];
   const system = matchMedia("(prefers-color-scheme: dark)");
   const themes = ["automatic", "light", "dark"];
   let theme = 0;
@@ -24,22 +24,29 @@
   const percent = (f) => (f === null || f === undefined ? "–" : `${+(f * 100).toFixed(3)} %`);
   const us = (n) => {
     if (n === null || n === undefined) return "–";
+    if (n === 0) return "0 s";
     if (n < 1e3) return `${n} µs`;
     if (n < 1e6) return `${+(n / 1e3).toPrecision(3)} ms`;
     if (n < 120e6) return `${+(n / 1e6).toPrecision(3)} s`;
-    return clock(n);
+    return elapsed(n);
   };
-  const clock = (n) => {
-    const s = Math.round(n / 1e6), d = Math.floor(s / 86400), two = (x) => String(x).padStart(2, "0");
-    const rest = `${Math.floor((s % 86400) / 3600)}:${two(Math.floor((s % 3600) / 60))}:${two(s % 60)}`;
-    return d ? `${d} d ${rest}` : rest;
+  // As in the terminal: 45s, 12m30s, 6h05m.
+  const elapsed = (n) => {
+    const s = Math.round(n / 1e6);
+    const parts = [[Math.floor(s / 86400), "d"], [Math.floor(s / 3600) % 24, "h"], [Math.floor(s / 60) % 60, "m"], [s % 60, "s"]];
+    const shown = parts.slice(parts.findIndex(([n]) => n > 0)).filter(([n]) => n > 0);
+    return shown.map(([n, unit], i) => (i ? String(n).padStart(2, "0") : n) + unit).join("") || "0s";
   };
+  // Steps of axes: whole numbers, and times that people count in.
+  const decades = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].flatMap((power) => [1, 2, 5].map((n) => n * 10 ** power));
+  const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000, 864000];
+  const microseconds = [...decades.filter((n) => n < 1e6), ...seconds.map((n) => n * 1e6)];
   const dollars = (nano) => (nano === null || nano === undefined ? "–" : `$${(nano / 1e9).toLocaleString("en-US", nano && nano < 1e7 ? { maximumSignificantDigits: 2 } : { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`);
   const inUnit = (value, unit) => (unit === "us" ? us(value) : unit === "fraction" ? percent(value) : unit === "usd" ? dollars(value === null ? null : value * 1e9) : value === null ? "–" : (+value.toFixed(3)).toLocaleString("en-US"));
 
   const names = new Set(["region", "cause", "country", "component", "service", "key", "check"]);
   const table = (label, heads, rows) => {
-    const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : names.has(head) ? { class: "name" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
+    const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : names.has(head) ? { class: "name" } : head === "metric" ? { class: "long" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
     return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
       el("table", {}, el("caption", { class: "unseen" }, label), el("thead", {}, el("tr", {}, ...heads.map((h) => cell("th", h, h.replace(/^#/, ""))))),
         el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((c, i) => cell("td", heads[i], c)))))));
@@ -68,17 +75,25 @@
       [["seconds", ...used.map((s) => s.name)], ...times.map((t, i) => [t, ...used.map((s) => s.values[i])])]);
     home.append(el("figure", {}, el("figcaption", {}, el("strong", {}, title), reset, csv), place));
     let plot;
+    const faults = result.faults.map((fault, i) => ({ ...fault, number: i + 1 })).sort((a, b) => a.at_us - b.at_us);
     const spans = (u) => {
-      const { ctx, bbox } = u;
+      const { ctx, bbox } = u, edge = bbox.left + bbox.width, at = (us) => Math.min(Math.max(u.valToPos(us / 1e6, "x", true), bbox.left), edge);
       ctx.save();
-      ctx.beginPath(); ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height); ctx.clip();
-      result.faults.forEach((fault, i) => {
-        const from = u.valToPos(fault.at_us / 1e6, "x", true), to = u.valToPos(fault.until_us / 1e6, "x", true);
+      ctx.font = `${11 * devicePixelRatio}px system-ui`;
+      let free = bbox.left;
+      faults.forEach((fault, i) => {
+        const from = at(fault.at_us), to = at(fault.until_us);
+        if (from >= edge || to <= bbox.left) return;
         ctx.fillStyle = css("--fault");
         ctx.fillRect(from, bbox.top, Math.max(to - from, 2 * devicePixelRatio), bbox.height);
+        // Above the plot, as much as there is room for; the list above the charts has all.
+        const begin = Math.max(from, free), gap = 6 * devicePixelRatio, later = faults.slice(i + 1).find((other) => at(other.at_us) > begin + gap);
+        const number = faults.length > 1 ? `${fault.number} ` : "", room = (later ? at(later.at_us) - gap : edge) - begin;
+        const text = [number + fault.text, number + fault.action, number].find((text) => ctx.measureText(text).width <= room);
+        if (!text) return;
         ctx.fillStyle = css("--dim");
-        ctx.font = `${11 * devicePixelRatio}px system-ui`;
-        ctx.fillText(fault.text, from + 4, bbox.top + (14 + 14 * (i % 4)) * devicePixelRatio);
+        ctx.fillText(text, begin, bbox.top - gap);
+        free = begin + ctx.measureText(text).width + gap;
       });
       ctx.restore();
     };
@@ -87,10 +102,10 @@
       const axis = { stroke: css("--dim"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") }, font: "12px system-ui" };
       plot = new uPlot({
         width: place.clientWidth || 340, height: innerWidth < 600 ? 220 : 260,
-        scales: { x: { time: false } }, cursor: { sync: { key: result.key }, drag: { x: true, y: false } },
-        axes: [{ ...axis, values: (_, v) => v.map((s) => clock(s * 1e6).replace(/:00$/, "")), space: 80 },
-          { ...axis, size: 76, values: (_, v) => v.map((n) => (options.show ?? whole)(n)) }],
-        series: [{ label: "time", value: (_, v) => (v === null ? "–" : clock(v * 1e6)) },
+        padding: [faults.length ? 22 : 8, 12, null, null], scales: { x: { time: false } }, cursor: { sync: { key: result.key }, drag: { x: true, y: false } },
+        axes: [{ ...axis, values: (_, v) => v.map((s) => elapsed(s * 1e6)), space: 60, incrs: [0.1, 0.2, 0.5, ...seconds] },
+          { ...axis, size: 76, incrs: options.show === us ? microseconds : options.show ? undefined : decades, values: (_, v) => v.map((n) => (options.show ?? whole)(n)) }],
+        series: [{ label: "time", value: (_, v) => (v === null ? "–" : elapsed(v * 1e6)) },
           ...used.map((s, i) => ({ label: s.name, stroke: colour(s.colour ?? i), width: 1.5, points: { show: false }, fill: s.fill ? `${colour(s.colour ?? i)}22` : undefined, value: (_, v) => (v === null ? "–" : (options.show ?? whole)(v)) }))],
         bands: options.band ? [{ series: [2, 1], fill: `${colour(1)}22` }] : undefined,
         hooks: { drawClear: [spans] },
@@ -109,7 +124,7 @@
       if (step) {
         const index = Math.max(0, Math.min(times.length - 1, (plot.cursor.idx ?? 0) + step));
         plot.setCursor({ left: plot.valToPos(times[index], "x"), top: 20 });
-        said.textContent = `${clock(times[index] * 1e6)}: ${used.map((s) => `${s.name} ${(options.show ?? whole)(s.values[index])}`).join(", ")}`;
+        said.textContent = `${elapsed(times[index] * 1e6)}: ${used.map((s) => `${s.name} ${(options.show ?? whole)(s.values[index])}`).join(", ")}`;
       } else if (event.key === "+" || event.key === "=") zoom(0.5);
       else if (event.key === "-") zoom(2);
       else if (event.key === "0") all();
@@ -121,31 +136,31 @@
 
   const timeline = (home, r) => {
     const s = r.series, per = s.width_us / 1e6, rate = (c) => c.map((n) => +(n / per).toFixed(3));
-    const regions = Object.entries(s.regions);
+    const regions = Object.entries(s.regions), of = (name) => 1 + r.system.regions.indexOf(name);
     home.append(el("h2", {}, "What happened"));
-    if (r.faults.length) home.append(el("p", { class: "dim" }, "Shaded: ", r.faults.map((f) => `${f.text}, ${clock(f.at_us)} to ${clock(f.until_us)}`).join("; "), "."));
-    chart(home, r, "Load, requests per second", [{ name: "requests", values: rate(s.requests), fill: true, colour: 0 }, { name: "refused", values: rate(s.refused), colour: 3 }, { name: "failed", values: rate(s.failed), colour: 1 }]);
+    if (r.faults.length) home.append(el("p", { class: "dim" }, "Shaded: ", r.faults.map((f, i) => `${r.faults.length > 1 ? `${i + 1} ` : ""}${f.text}, ${f.until_us > f.at_us ? `${elapsed(f.at_us)} to ${elapsed(f.until_us)}` : `at ${elapsed(f.at_us)}`}`).join("; "), "."));
+    chart(home, r, "Load, requests per second", [{ name: "requests", values: rate(s.requests), fill: true, colour: 0 }, { name: "refused", values: rate(s.refused), colour: 3 }, { name: "failed", values: rate(s.failed), colour: 1 }], { show: units });
     chart(home, r, r.live ? "Latency: ways modelled, response measured" : "Latency", [{ name: "p50", values: s.latency_p50_us, colour: 0 }, { name: "p99", values: s.latency_p99_us, colour: 1 }], { show: us, band: true, keep: true });
-    chart(home, r, "Answers other than 2xx per second, by cause", Object.entries(s.causes).map(([name, c]) => ({ name, values: rate(c) })));
-    chart(home, r, "Requests per second, by region", regions.map(([name, c]) => ({ name, values: rate(c.requests) })));
-    chart(home, r, "Quota: admitted, and visible by region", [{ name: "admitted", values: s.admitted, fill: true }, ...regions.map(([name, c]) => ({ name, values: c.visible }))]);
-    chart(home, r, "Quota: admitted but not yet visible, by region", regions.map(([name, c]) => ({ name, values: c.visible.map((v, i) => Math.max(0, s.admitted[i] - v)) })));
-    chart(home, r, "Oldest view of a decision, by region", regions.map(([name, c]) => ({ name, values: c.staleness_max_us })), { show: us });
-    chart(home, r, "Backlog: stream and replicas, records", [{ name: "stream", values: s.stream_backlog }, ...regions.map(([name, c]) => ({ name, values: c.replication_lag }))]);
+    chart(home, r, "Answers other than 2xx per second, by cause", Object.entries(s.causes).map(([name, c]) => ({ name, values: rate(c) })), { show: units });
+    chart(home, r, "Requests per second, by region", regions.map(([name, c]) => ({ name, colour: of(name), values: rate(c.requests) })), { show: units });
+    chart(home, r, "Quota: admitted, and visible by region", [{ name: "admitted", values: s.admitted, fill: true }, ...regions.map(([name, c]) => ({ name, colour: of(name), values: c.visible }))]);
+    chart(home, r, "Quota: admitted but not yet visible, by region", regions.map(([name, c]) => ({ name, colour: of(name), values: c.visible.map((v, i) => Math.max(0, s.admitted[i] - v)) })));
+    chart(home, r, "Oldest view of a decision, by region", regions.map(([name, c]) => ({ name, colour: of(name), values: c.staleness_max_us })), { show: us });
+    chart(home, r, "Backlog: stream and replicas, records", [{ name: "stream", values: s.stream_backlog }, ...regions.map(([name, c]) => ({ name, colour: of(name), values: c.replication_lag }))]);
   };
 
   const map = (home, r) => {
     const phases = Object.entries(r.traffic.origins).filter(([, c]) => Object.keys(c).length);
     if (!phases.length) return;
     home.append(el("h2", {}, "Where"));
-    const choice = el("select", { "aria-label": "Phase shown on the map" }, ...phases.map(([name]) => el("option", { value: name }, `${name} the faults`)));
+    const choice = el("select", { "aria-label": "Phase shown on the map" }, ...phases.map(([name]) => el("option", { value: name }, phases.length > 1 ? `${name} the faults` : "whole run")));
     const during = phases.findIndex(([name]) => name === "during");
     if (during >= 0) choice.selectedIndex = during;
     const csv = el("button", { type: "button", "aria-label": "Download the map as CSV" }, "CSV");
     const place = el("div"), list = el("div");
     csv.onclick = () => download(`${r.scenario.name}-origins.csv`, [["phase", "country", "region", "requests"], ...phases.flatMap(([p, c]) => Object.entries(c).flatMap(([country, to]) => Object.entries(to).map(([region, n]) => [p, country, region, n])))]);
-    home.append(el("figure", {}, el("figcaption", {}, el("strong", {}, "Who called, and which region answered"), choice, csv), place,
-      el("p", { class: "dim" }, "Shade: requests from a country. Circle: requests that a region took. Line: a country's calls to a region; dashed where it is not the one that takes most of them in calm times. Outlines: Natural Earth.")), list);
+    home.append(el("figure", {}, el("figcaption", {}, el("strong", {}, "Who called, and which region answered"), phases.length > 1 ? choice : null, csv), place,
+      el("p", { class: "dim" }, "Shade: requests from a country. Circle: requests that a region took. Line: a country's calls to a region; dashed and red where another region takes most of them in calm times. Outlines: Natural Earth.")), list);
     const calm = r.traffic.origins.before ?? {};
     const home_of = {};
     for (const source of [r.traffic.origins.after ?? {}, r.traffic.origins.during ?? {}, calm].reverse())
@@ -156,7 +171,7 @@
       const taken = {};
       for (const to of Object.values(origins)) for (const [region, n] of Object.entries(to)) taken[region] = (taken[region] ?? 0) + n;
       const most = Math.max(...Object.values(sums)), total = Object.values(sums).reduce((a, b) => a + b, 0), top = Math.max(...Object.values(taken));
-      const svg = el("svg", { class: "map", viewBox: `0 0 ${world.width} ${world.height}`, role: "img", "aria-label": `World map ${choice.value} the faults; the tables below hold the same numbers` });
+      const svg = el("svg", { class: "map", viewBox: `0 0 ${world.width} ${world.height}`, role: "img", "aria-label": `World map${phases.length > 1 ? ` ${choice.value} the faults` : ""}; the table below holds the same numbers` });
       svg.append(el("path", { d: world.elsewhere, fill: css("--land") }));
       for (const [code, c] of Object.entries(world.countries)) {
         const n = sums[code] ?? 0;
@@ -190,11 +205,11 @@
   const why = (home, r) => {
     home.append(el("h2", {}, "Why"), el("h3", {}, "Every answer other than 2xx"));
     const causes = r.traffic.all.causes;
-    home.append(causes.length ? table("Causes", ["cause", "#status", "kind", "#requests", "#share"], [...causes].sort((a, b) => b.requests - a.requests).map((c) => [c.cause, c.status || "none", c.failure ? "the system failed" : "refused rightly", whole(c.requests), percent(c.requests / r.traffic.all.requests)])) : el("p", {}, "Every request was answered with 2xx."));
+    home.append(causes.length ? table("Causes", ["cause", "#status", "kind", "#requests", "#share"], [...causes].sort((a, b) => b.requests - a.requests).map((c) => [c.cause, c.status || "none", c.failure ? "failure" : "refusal", whole(c.requests), percent(c.requests / r.traffic.all.requests)])) : el("p", {}, "Every request was answered with 2xx."));
     const shown = ["p50", "p99", "p99.9"].filter((q) => r.breakdown[q]);
     if (!shown.length) return;
     const parts = ["dns", "network", "tls", "gateway", "cold start", "queue", "table", "handler"];
-    home.append(el("h3", {}, "What latency is made of, at three quantiles"));
+    home.append(el("h3", {}, "What latency is made of, at three quantiles"), el("p", { class: "dim" }, "Means of requests about as slow as the quantile, one part after another."));
     const bars = el("div");
     const draw = () => {
       bars.replaceChildren();
@@ -256,7 +271,7 @@
 
   const judged = (home, r) => {
     home.append(el("h2", {}, "Thresholds"), table("Thresholds", ["", "metric", "wanted", "#found"], r.thresholds.map((t) => [el("strong", { class: t.passed ? "passed" : "failed" }, t.passed ? "held" : "failed"), t.metric, t.condition, t.note || inUnit(t.value, t.unit)])));
-    home.append(el("h2", {}, "Invariants"), table("Invariants", ["", "invariant", "#checks", "first violation"], r.invariants.map((i) => [el("strong", { class: { held: "passed", broken: "failed" }[i.status] ?? "dim" }, i.status === "not-applicable" ? "n/a" : i.status), `${i.id} ${i.claim}`, whole(i.checks), i.first_violation ? `${clock(i.first_violation.at_us)}: ${i.first_violation.seen}` : i.note || "none"])));
+    home.append(el("h2", {}, "Invariants"), table("Invariants", ["", "invariant", "#checks", "first violation"], r.invariants.map((i) => [el("strong", { class: { held: "passed", broken: "failed" }[i.status] ?? "dim" }, i.status === "not-applicable" ? "n/a" : i.status), `${i.id} ${i.claim}`, whole(i.checks), i.first_violation ? `${elapsed(i.first_violation.at_us)}: ${i.first_violation.seen}` : i.note || "none"])));
     home.append(el("h2", {}, "Repeat it"), el("pre", { tabindex: 0 }, `${r.repeat}\n\nscenario ${r.scenario.hash}\ndigest   ${r.digest}\nversion  ${r.georush}`),
       el("details", {}, el("summary", {}, `What the models take for granted (${r.assumptions.length})`), el("ul", {}, ...r.assumptions.map((a) => el("li", {}, a)))));
   };
@@ -264,7 +279,7 @@
   const compare = (main) => {
     const measures = [["requests", (r) => r.totals.requests, whole], ["availability", (r) => r.traffic.all.availability, percent], ["p50", (r) => r.traffic.all.latency?.p50_us, us], ["p99", (r) => r.traffic.all.latency?.p99_us, us], ["p99.9", (r) => r.traffic.all.latency?.["p99.9_us"], us], ["refused", (r) => r.traffic.all.refused, whole], ["over-admission", (r) => r.quota.over_admission.total, whole], ["worst key", (r) => r.quota.over_admission.max_fraction, percent], ["staleness p99", (r) => r.quota.staleness?.p99_us, us], ["lost silently", (r) => r.quota.silent_loss, whole], ["a month would cost", (r) => r.cost?.month_nano_usd, dollars]];
     const titles = results.map((r, i) => `#${i + 1}. ${r.scenario.name}, ${r.mode === "live" ? "measured" : "simulated"}, seed ${r.seed}`);
-    main.prepend(el("section", { class: "compared" }, el("h2", { style: "margin-top:.6em" }, "Compared"), table("Compared", ["", ...titles], [["verdict", ...results.map((r) => r.verdict)], ...measures.map(([name, of, show]) => [name, ...results.map((r) => show(of(r)))])])));
+    main.prepend(el("section", { class: "compared" }, el("h2", { style: "margin-top:.6em" }, "Compared"), table("Compared", ["", ...titles], [["verdict", ...results.map((r, i) => el("a", { class: r.verdict, href: `#result-${i}` }, r.verdict.toUpperCase()))], ...measures.map(([name, of, show]) => [name, ...results.map((r) => show(of(r)))])])));
   };
 
   document.documentElement.classList.toggle("dark", isDark());
