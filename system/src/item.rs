@@ -2,7 +2,7 @@
 //!
 //! Not here: storing it, and what an edge keeps of it in memory.
 
-use georush_core::{Identifier, Origin, Status, Timestamp, Version, WindowId};
+use georush_core::{Identifier, Origin, Status, Timestamp, Version, WindowId, count::WindowCount};
 
 use crate::whitelist::Whitelist;
 
@@ -52,5 +52,19 @@ impl Usage {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.components.iter().map(|(_, cost)| cost).sum()
+    }
+
+    /// A count as a table stores it.
+    #[must_use]
+    pub fn new(count: &WindowCount, version: Version) -> Self {
+        let (window, counted_at) = (count.window, count.counted_at);
+        Self { window, components: count.count.components().collect(), version, counted_at }
+    }
+
+    /// What the core makes of it.
+    #[must_use]
+    pub fn count(&self) -> WindowCount {
+        let count = self.components.iter().copied().collect();
+        WindowCount { window: self.window, counted_at: self.counted_at, count }
     }
 }

@@ -1,5 +1,9 @@
 //! The central count of one subject in one window, kept by origin.
 
+mod windows;
+
+pub use windows::{WINDOWS_KEPT, WindowCount, Windows};
+
 use crate::usage::Origin;
 
 /// What one origin contributes.
@@ -26,6 +30,17 @@ pub enum Change {
     Raise(u64),
     /// Add to the component. Every repetition counts again.
     Add(u64),
+}
+
+impl FromIterator<(Origin, u64)> for Count {
+    /// The count that was stored as these components.
+    fn from_iter<T: IntoIterator<Item = (Origin, u64)>>(components: T) -> Self {
+        let mut count = Self::default();
+        for (origin, value) in components {
+            count.apply(origin, Change::Raise(value));
+        }
+        count
+    }
 }
 
 impl Count {

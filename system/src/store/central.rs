@@ -7,7 +7,7 @@ mod barrier;
 mod counting;
 
 pub use barrier::Reached;
-pub use counting::{Applied, Batch, DeadLetter, Lease, Position};
+pub use counting::{Applied, Batch, DeadLetter, Lease, Position, SubjectChanges};
 
 use std::path::PathBuf;
 

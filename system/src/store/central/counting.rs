@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use georush_core::{
     Identifier, Origin, SubjectId, Timestamp, Version, WindowId,
     aggregator::{Effect, Gaps, Lane, Update},
-    count::{Change, Count},
+    count::{Change, Windows},
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use super::{Central, barrier, newest, set_newest};
 use crate::{
@@ -93,15 +93,90 @@ pub struct Batch<'a> {
     pub dead_letters: &'a [DeadLetter],
 }
 
+/// What a batch changes of one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectChanges {
+    /// The subject, as tables store it.
+    pub subject: String,
+    /// Its windows by number.
+    windows: Vec<WindowChanges>,
+}
+
+/// What a batch changes of one subject in one window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct WindowChanges {
+    window: WindowId,
+    counted_at: Timestamp,
+    changes: Vec<(Origin, Change)>,
+}
+
+impl Batch<'_> {
+    /// What it changes, in the order of subjects.
+    #[must_use]
+    pub fn by_subject(&self) -> Vec<SubjectChanges> {
+        let update = |effect| match effect {
+            &Effect::Update(update) => Some(update),
+            Effect::Checkpoint { .. } => None,
+        };
+        let mut updates: Vec<Update> = self.effects.iter().filter_map(update).collect();
+        let mut texts: Vec<(String, SubjectId)> =
+            self.subjects.iter().zip(0..).map(|(subject, number)| (subject.to_string(), SubjectId(number))).collect();
+        texts.sort_unstable();
+        let mut places = vec![0; texts.len()];
+        texts.iter().enumerate().for_each(|(place, (_, subject))| places[subject.index()] = place);
+        updates.sort_by_key(|update| (places[update.subject.index()], update.window));
+        let window = |updates: &[Update]| {
+            let Update { subject, window, .. } = updates[0];
+            WindowChanges {
+                window,
+                counted_at: self.counted_at.get(&(subject, window)).copied().unwrap_or_default(),
+                changes: updates.iter().map(|update| (update.origin, update.change)).collect(),
+            }
+        };
+        let subject = |updates: &[Update]| SubjectChanges {
+            subject: texts[places[updates[0].subject.index()]].0.clone(),
+            windows: updates.chunk_by(|a, b| a.window == b.window).map(window).collect(),
+        };
+        updates.chunk_by(|a, b| a.subject == b.subject).map(subject).collect()
+    }
+}
+
+impl SubjectChanges {
+    /// Raises the counts in `windows`; says which of them grew, and what that adds to what came of the batch.
+    pub fn apply(&self, windows: &mut Windows) -> (Vec<WindowId>, Applied) {
+        let (mut changed, mut applied) = (Vec::new(), Applied::default());
+        for WindowChanges { window, counted_at, changes } in &self.windows {
+            match windows.apply(*window, *counted_at, changes.iter().copied()) {
+                None => applied.late += changes.len() as u64,
+                Some(0) => {}
+                Some(grown) => {
+                    changed.push(*window);
+                    applied.grown += grown;
+                }
+            }
+        }
+        applied.rows = changed.len() as u64;
+        (changed, applied)
+    }
+}
+
 /// What came of a batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Usage groups written.
+    /// Windows whose counts grew.
     pub rows: u64,
     /// Cost by which counts grew.
     pub grown: u64,
     /// Updates of windows that are no longer kept, because the subject has events in two later ones.
     pub late: u64,
+}
+
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.grown += other.grown;
+        self.late += other.late;
+    }
 }
 
 impl Central {
@@ -186,8 +261,9 @@ impl Central {
             keep(db, lease, now)?;
             let mut applied = Applied::default();
             let mut version = newest(db)?;
-            for row in rows(batch) {
-                row.update(db, &mut version, &mut applied)?;
+            // In the order of the table: neighbours are on one page.
+            for changes in batch.by_subject() {
+                applied += raise(db, &changes, &mut version)?;
                 crash::point("aggregator-between-writes");
             }
             crash::point("aggregator-before-checkpoint");
@@ -244,88 +320,27 @@ pub(super) fn keep(db: &Connection, lease: Lease, now: Timestamp) -> Result<(), 
     }
 }
 
-/// The rows that a batch changes, in the order of the table: neighbours are on one page.
-fn rows<'a>(batch: &Batch<'a>) -> Vec<CountRow> {
-    let update = |effect: &'a Effect| match effect {
-        Effect::Update(update) => Some(update),
-        Effect::Checkpoint { .. } => None,
-    };
-    let mut updates: Vec<&Update> = batch.effects.iter().filter_map(update).collect();
-    let mut texts: Vec<(String, SubjectId)> =
-        batch.subjects.iter().zip(0..).map(|(subject, number)| (subject.to_string(), SubjectId(number))).collect();
-    texts.sort_unstable();
-    let mut places = vec![0; texts.len()];
-    texts.iter().enumerate().for_each(|(place, (_, subject))| places[subject.index()] = place);
-    updates.sort_by_key(|update| (places[update.subject.index()], update.window));
-    let row = |updates: &[&Update]| {
-        let Update { subject, window, .. } = *updates[0];
-        CountRow {
-            subject: texts[places[subject.index()]].0.clone(),
-            window,
-            counted_at: batch.counted_at.get(&(subject, window)).copied().unwrap_or_default(),
-            changes: updates.iter().map(|update| (update.origin, update.change)).collect(),
-        }
-    };
-    updates.chunk_by(|a, b| (a.subject, a.window) == (b.subject, b.window)).map(row).collect()
-}
-
-/// One subject in one window.
-struct CountRow {
-    subject: String,
-    window: WindowId,
-    counted_at: Timestamp,
-    changes: Vec<(Origin, Change)>,
-}
-
-impl CountRow {
-    /// Applies all changes as one write; writes nothing if the count does not grow.
-    fn update(&self, db: &Connection, version: &mut Version, applied: &mut Applied) -> rusqlite::Result<()> {
-        let stored = db
-            .prepare_cached(
-                "SELECT window, components, counted_at, generation, number FROM usage WHERE subject = ? AND window = ?",
-            )?
-            .query_row((&self.subject, self.window.0), items::usage_of)
-            .optional()?;
-        if stored.is_none() && self.is_late(db)? {
-            applied.late += self.changes.len() as u64;
-            return Ok(());
-        }
-        let mut count = Count::default();
-        for &(origin, value) in stored.iter().flat_map(|usage| &usage.components) {
-            count.apply(origin, Change::Raise(value));
-        }
-        let grown: u64 = self.changes.iter().map(|&(origin, change)| count.apply(origin, change)).sum();
-        if grown == 0 {
-            return Ok(());
-        }
-        applied.rows += 1;
-        applied.grown += grown;
+/// Raises the counts of one subject; writes nothing if they do not grow.
+fn raise(db: &Connection, changes: &SubjectChanges, version: &mut Version) -> rusqlite::Result<Applied> {
+    let subject = &changes.subject;
+    let stored: Vec<Usage> = db
+        .prepare_cached("SELECT window, components, counted_at, generation, number FROM usage WHERE subject = ?")?
+        .query_map([subject], items::usage_of)?
+        .collect::<Result<_, _>>()?;
+    let mut windows = Windows::new(stored.iter().map(Usage::count).collect());
+    let (changed, applied) = changes.apply(&mut windows);
+    let kept = windows.kept();
+    for count in kept.iter().filter(|count| changed.contains(&count.window)) {
         version.number += 1;
-        let counted_at = stored.as_ref().map_or(self.counted_at, |usage| usage.counted_at.max(self.counted_at));
-        let usage =
-            Usage { window: self.window, components: count.components().collect(), version: *version, counted_at };
-        if !items::raise_usage(db, &self.subject, &usage, version.number)? {
-            items::put_usage(db, &self.subject, &usage, version.number)?;
-            self.keep_two_windows(db)?;
+        let usage = Usage::new(count, *version);
+        if !items::raise_usage(db, subject, &usage, version.number)? {
+            items::put_usage(db, subject, &usage, version.number)?;
         }
-        Ok(())
     }
-
-    fn is_late(&self, db: &Connection) -> rusqlite::Result<bool> {
-        let later: u64 = db
-            .prepare_cached("SELECT count(*) FROM usage WHERE subject = ? AND counted_at > ?")?
-            .query_row((&self.subject, self.counted_at.0), |row| row.get(0))?;
-        Ok(later >= 2)
+    for gone in stored.iter().filter(|usage| kept.iter().all(|count| count.window != usage.window)) {
+        db.prepare_cached("DELETE FROM usage WHERE subject = ? AND window = ?")?.execute((subject, gone.window.0))?;
     }
-
-    fn keep_two_windows(&self, db: &Connection) -> rusqlite::Result<()> {
-        db.prepare_cached(
-            "DELETE FROM usage WHERE subject = ?1 AND window NOT IN \
-             (SELECT window FROM usage WHERE subject = ?1 ORDER BY counted_at DESC, window DESC LIMIT 2)",
-        )?
-        .execute([&self.subject])
-        .map(|_| ())
-    }
+    Ok(applied)
 }
 
 fn store_lanes(db: &Connection, lanes: &[&Lane]) -> rusqlite::Result<()> {
