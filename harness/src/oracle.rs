@@ -11,10 +11,19 @@ mod pending;
 
 use hdrhistogram::Histogram;
 
+use crate::measure::LATENCY_DIGITS;
 pub use invariants::{Invariant, Status};
 
 /// Largest staleness or lag that the findings tell apart, microseconds (40 days).
 pub const LAG_US_MAX: u64 = 40 * georush_core::time::DAY_US;
+/// Overruns that findings name.
+const OVERRUNS_MAX: usize = 10;
+
+/// An empty histogram of stalenesses or lags, microseconds.
+#[must_use]
+pub fn lag_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LAG_US_MAX, LATENCY_DIGITS).expect("constant bounds are valid")
+}
 
 /// One subject that went past its quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +38,26 @@ pub struct Overrun {
     pub admitted: u64,
     /// Cost admitted beyond the quota.
     pub over: u64,
+}
+
+impl Overrun {
+    /// How far past its quota, as a fraction of it.
+    fn fraction(&self) -> f64 {
+        self.over as f64 / self.quota.max(1) as f64
+    }
+
+    /// The worst of them, worst first by their fraction, and that of the first.
+    fn worst(mut overruns: Vec<Self>) -> (Vec<Self>, f64) {
+        overruns.sort_by(|a, b| {
+            // Compared as fractions without dividing: a.over / a.quota against b.over / b.quota.
+            let left = u128::from(b.over) * u128::from(a.quota.max(1));
+            let right = u128::from(a.over) * u128::from(b.quota.max(1));
+            left.cmp(&right).then_with(|| a.subject.cmp(&b.subject)).then(a.window.cmp(&b.window))
+        });
+        overruns.truncate(OVERRUNS_MAX);
+        let greatest = overruns.first().map_or(0.0, Self::fraction);
+        (overruns, greatest)
+    }
 }
 
 /// Requests refused although there was room, by why the edge believed otherwise.

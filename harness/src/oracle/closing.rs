@@ -13,8 +13,6 @@ use super::{
     ledger::{Ledger, Region, Watch},
 };
 
-const OVERRUNS_MAX: usize = 10;
-
 /// What the run's end looks like from outside the ledger.
 #[allow(missing_debug_implementations)]
 pub struct End<'a> {
@@ -61,15 +59,8 @@ impl Ledger {
         let counts = self.final_counts(end, at_us);
         let declared_loss = counts.loss.min(end.known_gaps);
         self.finish_watches(at_us);
-        let mut overruns: Vec<Overrun> = self.watches.iter().filter(|w| w.over > 0).map(|w| overrun(w, end)).collect();
-        overruns.sort_by(|a, b| {
-            // Compared as fractions without dividing: a.over / a.quota against b.over / b.quota.
-            let left = u128::from(b.over) * u128::from(a.quota.max(1));
-            let right = u128::from(a.over) * u128::from(b.quota.max(1));
-            left.cmp(&right).then_with(|| a.subject.cmp(&b.subject)).then(a.window.cmp(&b.window))
-        });
-        let over_admission_max = overruns.first().map_or(0.0, |o| o.over as f64 / o.quota.max(1) as f64);
-        overruns.truncate(OVERRUNS_MAX);
+        let overruns = self.watches.iter().filter(|w| w.over > 0).map(|w| overrun(w, end)).collect();
+        let (overruns, over_admission_max) = Overrun::worst(overruns);
         self.finish_invariants(at_us, end, &counts, declared_loss);
         let region = |(index, region): (usize, Region)| RegionView {
             fresh: region.fresh,

@@ -9,8 +9,7 @@
 use georush_core::SubjectId;
 use hdrhistogram::Histogram;
 
-use super::LAG_US_MAX;
-use crate::measure::LATENCY_DIGITS;
+use super::lag_histogram;
 
 /// What a client knows of its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +145,6 @@ struct Requests {
 /// Judges a history. `quota` gives each subject's.
 #[must_use]
 pub fn judge(calls: &[Call], regions: usize, quota: &dyn Fn(SubjectId) -> u64) -> Answers {
-    let lag = || Histogram::new_with_bounds(1, LAG_US_MAX, LATENCY_DIGITS).expect("constant bounds are valid");
     let mut answers = Answers {
         admitted: Interval::default(),
         rejected: 0,
@@ -156,7 +154,9 @@ pub fn judge(calls: &[Call], regions: usize, quota: &dyn Fn(SubjectId) -> u64) -
         ahead: 0,
         first_ahead: None,
         accounts: Vec::new(),
-        views: (0..regions).map(|_| Views { fresh: 0, age_upper: lag(), age_lower: lag() }).collect(),
+        views: (0..regions)
+            .map(|_| Views { fresh: 0, age_upper: lag_histogram(), age_lower: lag_histogram() })
+            .collect(),
         last_admission_us: 0,
     };
     let mut by_subject: Vec<&Call> = calls.iter().collect();

@@ -3,20 +3,16 @@
 //! Where an answer is an interval, a finding is its certain end: what is reported happened. Not here: the rules by which answers
 //! follow from a history.
 
-use georush_core::SubjectId;
-use hdrhistogram::Histogram;
-
 use super::{
-    FalseRejections, Findings, LAG_US_MAX, Overrun, RegionView,
+    FalseRejections, Findings, Overrun, RegionView,
     history::{Account, Answers, CountError},
     invariants::{
         CENTRAL_CONVERGES, COUNT_BOUNDS, COUNT_MONOTONE, FR_EXPLAINED, Invariants, NO_DOUBLE, NOT_AHEAD,
         REGIONS_CONVERGE, REPLICA_MONOTONE,
     },
+    lag_histogram,
 };
-use crate::measure::LATENCY_DIGITS;
-
-const OVERRUNS_MAX: usize = 10;
+use georush_core::SubjectId;
 
 /// What was read of one table.
 #[derive(Debug, Clone, Copy)]
@@ -64,15 +60,8 @@ pub fn findings(answers: &Answers, observed: &Observed<'_>) -> (Findings, CountE
     let error =
         tables.map_or_else(CountError::default, |tables| answers.compare(&|s| tables.central.counts[s.index()]));
     let declared_loss = error.lost.min(tables.map_or(0, |tables| tables.known_gaps));
-    let mut overruns: Vec<Overrun> =
-        answers.accounts.iter().filter(|a| a.admitted.lower > a.quota).map(|a| overrun(a, observed)).collect();
-    overruns.sort_by(|a, b| {
-        let (left, right) =
-            (u128::from(b.over) * u128::from(a.quota.max(1)), u128::from(a.over) * u128::from(b.quota.max(1)));
-        left.cmp(&right).then_with(|| a.subject.cmp(&b.subject))
-    });
-    let over_admission_max = overruns.first().map_or(0.0, |o| o.over as f64 / o.quota.max(1) as f64);
-    overruns.truncate(OVERRUNS_MAX);
+    let overran = answers.accounts.iter().filter(|a| a.admitted.lower > a.quota);
+    let (overruns, over_admission_max) = Overrun::worst(overran.map(|a| overrun(a, observed)).collect());
     let total = |table: &TableSeen<'_>| table.counts.iter().sum();
     let false_rejections = FalseRejections {
         duplicate_count: if error.duplicates > 0 { answers.false_rejections.lower } else { 0 },
@@ -103,8 +92,7 @@ pub fn findings(answers: &Answers, observed: &Observed<'_>) -> (Findings, CountE
 
 fn view(answers: &Answers, tables: Option<&TablesSeen<'_>>, region: usize) -> RegionView {
     let views = &answers.views[region];
-    let mut crossing_lag =
-        Histogram::new_with_bounds(1, LAG_US_MAX, LATENCY_DIGITS).expect("constant bounds are valid");
+    let mut crossing_lag = lag_histogram();
     let table = tables.map(|tables| &tables.regions[region]);
     for account in &answers.accounts {
         let seen_us = table.and_then(|table| table.crossed_us[account.subject.index()]);

@@ -3,8 +3,8 @@
 //! Not here: judging them.
 
 use crate::{
-    measure::{Cell, LATENCY_DIGITS},
-    oracle::{Findings, LAG_US_MAX},
+    measure::Cell,
+    oracle::{Findings, lag_histogram},
 };
 use hdrhistogram::Histogram;
 
@@ -34,10 +34,6 @@ pub fn crossing_lag(findings: &Findings, region: Option<usize>) -> Histogram<u64
         merge(&mut sum, &view.crossing_lag);
     }
     sum
-}
-
-fn lag_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LAG_US_MAX, LATENCY_DIGITS).expect("constant bounds are valid")
 }
 
 /// Adds values one by one, so that histograms of any bounds can be added.

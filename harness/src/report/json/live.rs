@@ -4,13 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Distribution, number, rounded};
 use crate::{
     live::{Live, outcome::Times, validity::Check},
-    oracle::history::Interval,
+    oracle::{history::Interval, lag_histogram},
     report::judge::Judgement,
     scenario::{Scenario, units::show_instant},
 };
@@ -149,8 +148,7 @@ fn condition(check: &Check) -> Condition {
 fn history(live: &Live) -> History {
     let range = |interval: Interval| Range { lower: interval.lower, upper: interval.upper };
     let answers = &live.answers;
-    let mut ages = Histogram::new_with_bounds(1, crate::oracle::LAG_US_MAX, crate::measure::LATENCY_DIGITS)
-        .expect("constant bounds are valid");
+    let mut ages = lag_histogram();
     for views in &answers.views {
         ages.add(&views.age_lower).expect("both have the same bounds");
         ages.saturating_record_n(0, views.fresh);
