@@ -43,7 +43,7 @@ Exit codes:
   1    a threshold, an invariant or a gate failed, or two runs differed
   2    could not run: bad arguments, scenario or environment
   3    the run is not valid: nothing can be concluded from it
-  130  interrupted; nothing was written";
+  130  interrupted; no result was written";
 
 const EXAMPLES: &str = "\
 Examples:

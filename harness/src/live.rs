@@ -70,6 +70,8 @@ pub struct Options<'a> {
     pub keys: Option<PathBuf>,
     /// Whether the processes record what their cores take and give.
     pub record: bool,
+    /// The arguments that said so, for the result.
+    pub arguments: Vec<String>,
     /// Set to end the run early.
     pub stop: &'a AtomicBool,
 }
@@ -162,12 +164,14 @@ pub fn run(scenario: &Scenario, options: &Options<'_>) -> Result<(Outcome, Live)
         in_flight_max: scenario.live.max_in_flight as usize,
         timeout_us: scenario.live.timeout_us,
         overflow: Overflow::Drop,
+        spin_us: generator::SPIN_US,
     })
     .map_err(|error| Error::Environment(format!("the kernel gives no epoll instance: {error}")))?;
     warm_up(&mut generator, scenario, options.stop);
     generator.set_cuts(faults::cuts(scenario));
     let evidence = observe(scenario, callers, generator, topology, tables, windows, options.stop)?;
-    Ok(outcome::assemble(scenario, evidence))
+    let (outcome, live) = outcome::assemble(scenario, evidence);
+    Ok((outcome, Live { arguments: options.arguments.clone(), ..live }))
 }
 
 /// From the first request to the last look at the tables.
@@ -183,8 +187,7 @@ fn observe(
     let ids = topology.as_ref().map_or_else(Vec::new, Topology::ids);
     let (over, clock) = (AtomicBool::new(false), Clock::starting(LEAD));
     if let Some(topology) = &mut topology {
-        let told = topology.tell_start(clock.start());
-        told.map_err(|error| Error::Environment(format!("the processes can't be told of the start: {error}")))?;
+        topology.tell_start(clock.start())?;
     }
     let topology = topology.map(Mutex::new);
     let before = machine::snapshot(&ids);
@@ -198,7 +201,7 @@ fn observe(
         });
         // Processes are started by this thread: a process ends when the thread that started it does.
         let done =
-            topology.as_ref().map_or_else(Vec::new, |topology| Schedule::new(scenario).run(&clock, topology, &over));
+            topology.as_ref().map_or_else(Vec::new, |topology| Schedule::new(scenario).run(&clock, topology, stop));
         let (flights, effort) = join(sending);
         (flights, effort, done, watching.map_or(0, join))
     });

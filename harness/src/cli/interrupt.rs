@@ -38,7 +38,10 @@ pub(super) fn stop() -> Stop {
 
 /// What a command says whose live run was stopped.
 pub(super) fn stop_live(directory: &Path) -> Stop {
-    let text =
-        format!("interrupted: no result was written; logs and tables of the run are in {}\n", directory.display());
-    Stop { code: INTERRUPTED, text }
+    let kept = if directory.exists() {
+        format!("; logs and tables of the run are in {}", directory.display())
+    } else {
+        String::new()
+    };
+    Stop { code: INTERRUPTED, text: format!("interrupted: no result was written{kept}\n") }
 }

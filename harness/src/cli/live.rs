@@ -10,20 +10,11 @@ use std::{
 use georush::{
     facts,
     live::{self, Error, Options, scale::at_live_scale},
-    report::{
-        Report, command, json,
-        judge::judge,
-        progress::RealTime,
-        terminal::{self, Around, Speed, paint::Paint},
-        write::Target,
-    },
+    report::{Report, judge::judge, progress::RealTime, terminal::Speed},
     scenario::{self, Scenario},
 };
 
-use super::{
-    RunArgs, Stop, interrupt, print,
-    run::{RESULT, shown, wants_colour},
-};
+use super::{RunArgs, Stop, interrupt, run::Frame};
 
 /// Runs, writes, prints; the exit code is the verdict's.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
@@ -31,21 +22,16 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let file = args.file.display().to_string();
     let addresses = if args.target.is_empty() { None } else { Some(targets(&scenario, &args.target)?) };
     live::check(&scenario, &file, addresses.is_some()).map_err(Stop::could_not_run)?;
-    let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
-    args.outputs.prepare()?;
-    let target = Target::prepare(&directory, &[RESULT]).map_err(Stop::could_not_run)?;
-    interrupt::listen()?;
-    let paint = Paint { colour: wants_colour() };
-    if !args.quiet {
-        print(&format!("{}\n\n", paint.dim(&command::repeat(&scenario, &file, true))))?;
-    }
+    let arguments = arguments(args);
+    let frame = Frame::open(args, &scenario, Some(&arguments))?;
 
     let scaled = at_live_scale(&scenario);
     let options = Options {
-        directory: &directory.join("live"),
+        directory: &frame.directory.join("live"),
         target: addresses,
         keys: args.keys.clone(),
         record: args.record,
+        arguments,
         stop: interrupt::flag(),
     };
     let length_us = scaled.live.warm_up_us + scaled.duration_us;
@@ -55,7 +41,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let (outcome, live) = match seen {
         Ok(seen) => seen,
         Err(Error::Interrupted) => {
-            target.discard();
+            frame.discard();
             return Err(interrupt::stop_live(options.directory));
         }
         Err(error) => return Err(Stop::could_not_run(error)),
@@ -70,13 +56,19 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         assumptions: &assumptions,
         live: Some(&live),
     };
-    let text = json::text(&report);
-    let path = target.write(RESULT, text.as_bytes()).map_err(Stop::could_not_run)?;
-    let result = shown(&path);
-    let around = Around { file: &file, result: &result, speed: Speed { cpu_us: live.effort.cpu_us } };
-    print(&if args.quiet { terminal::line(&report, paint) } else { terminal::summary(&report, &around, paint) })?;
-    args.outputs.write_one(&result, &text)?;
-    Ok(judgement.verdict.exit_code())
+    frame.close(&report, Speed { cpu_us: live.effort.cpu_us })
+}
+
+/// The arguments that only a live run has, again as arguments.
+fn arguments(args: &RunArgs) -> Vec<String> {
+    let mut all: Vec<String> = args.target.iter().flat_map(|target| ["--target".to_owned(), target.clone()]).collect();
+    if let Some(keys) = &args.keys {
+        all.extend(["--keys".to_owned(), keys.display().to_string()]);
+    }
+    if args.record {
+        all.push("--record".to_owned());
+    }
+    all
 }
 
 /// The scenario with the overrides of its `[live]` table, and those of the command line after them.

@@ -18,13 +18,13 @@ use georush::{
         terminal::{self, Around, Speed, paint::Paint},
         write::Target,
     },
-    scenario,
+    scenario::{self, Scenario},
     simulate::{self, Observer},
 };
 
 use super::{Mode, RunArgs, Stop, interrupt, live, print};
 
-pub(super) const RESULT: &str = "result.json";
+const RESULT: &str = "result.json";
 
 /// Runs, writes, prints; the exit code is the verdict's.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
@@ -35,14 +35,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
         return Err(Stop::could_not_run("--target and --keys are for --mode live"));
     }
     let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
-    let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
-    args.outputs.prepare()?;
-    let target = Target::prepare(&directory, &[RESULT]).map_err(Stop::could_not_run)?;
-    interrupt::listen()?;
-    let (file, paint) = (args.file.display().to_string(), Paint { colour: wants_colour() });
-    if !args.quiet {
-        print(&format!("{}\n\n", paint.dim(&command::repeat(&scenario, &file, false))))?;
-    }
+    let frame = Frame::open(args, &scenario, None)?;
 
     let mut watched =
         Watched { progress: Progress::new(args.progress.audience(args.quiet), "run", scenario.duration_us) };
@@ -51,7 +44,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let speed = Speed { cpu_us: started.elapsed().as_micros() as u64 };
     let Some(outcome) = outcome.filter(|_| !interrupt::requested()) else {
         watched.progress.clear();
-        target.discard();
+        frame.discard();
         return Err(interrupt::stop());
     };
 
@@ -61,13 +54,49 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Stop> {
     let assumptions = facts::assumptions(scenario.system.era);
     let report =
         Report { scenario: &scenario, outcome: &outcome, judgement: &judgement, assumptions: &assumptions, live: None };
-    let text = json::text(&report);
-    let path = target.write(RESULT, text.as_bytes()).map_err(Stop::could_not_run)?;
-    let result = shown(&path);
-    let around = Around { file: &file, result: &result, speed };
-    print(&if args.quiet { terminal::line(&report, paint) } else { terminal::summary(&report, &around, paint) })?;
-    args.outputs.write_one(&result, &text)?;
-    Ok(judgement.verdict.exit_code())
+    frame.close(&report, speed)
+}
+
+/// What both modes do before and after a run.
+pub(super) struct Frame<'a> {
+    args: &'a RunArgs,
+    /// Where the result goes.
+    pub(super) directory: PathBuf,
+    target: Target,
+    file: String,
+    paint: Paint,
+}
+
+impl<'a> Frame<'a> {
+    /// Proves that everything can be written, listens for Ctrl-C, and says how to repeat the run.
+    pub(super) fn open(args: &'a RunArgs, scenario: &Scenario, live: Option<&[String]>) -> Result<Self, Stop> {
+        let directory = args.out.clone().unwrap_or_else(|| Path::new("out").join(&scenario.name));
+        args.outputs.prepare()?;
+        let target = Target::prepare(&directory, &[RESULT]).map_err(Stop::could_not_run)?;
+        interrupt::listen()?;
+        let (file, paint) = (args.file.display().to_string(), Paint { colour: wants_colour() });
+        if !args.quiet {
+            print(&format!("{}\n\n", paint.dim(&command::repeat(scenario, &file, live))))?;
+        }
+        Ok(Self { args, directory, target, file, paint })
+    }
+
+    /// Takes back what was created.
+    pub(super) fn discard(self) {
+        self.target.discard();
+    }
+
+    /// Writes the result and tells it; the exit code is the verdict's.
+    pub(super) fn close(self, report: &Report, speed: Speed) -> Result<u8, Stop> {
+        let Self { args, target, file, paint, .. } = self;
+        let text = json::text(report);
+        let path = target.write(RESULT, text.as_bytes()).map_err(Stop::could_not_run)?;
+        let result = shown(&path);
+        let around = Around { file: &file, result: &result, speed };
+        print(&if args.quiet { terminal::line(report, paint) } else { terminal::summary(report, &around, paint) })?;
+        args.outputs.write_one(&result, &text)?;
+        Ok(report.judgement.verdict.exit_code())
+    }
 }
 
 struct Watched {

@@ -138,13 +138,19 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
 }
 
 fn run(scenario: &Scenario, directory: &Path, what: &'static str, audience: Audience) -> Result<(Outcome, Live), Stop> {
-    let options =
-        Options { directory: &directory.join("live"), target: None, keys: None, record: true, stop: interrupt::flag() };
+    let options = Options {
+        directory: &directory.join("live"),
+        target: None,
+        keys: None,
+        record: true,
+        arguments: Vec::new(),
+        stop: interrupt::flag(),
+    };
     let progress = RealTime::start(audience, what, scenario.live.warm_up_us + scenario.duration_us);
     let seen = live::run(scenario, &options);
     progress.end(seen.is_ok());
     seen.map_err(|error| match error {
-        Error::Interrupted => interrupt::stop(),
+        Error::Interrupted => interrupt::stop_live(options.directory),
         error => Stop::could_not_run(error),
     })
 }

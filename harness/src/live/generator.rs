@@ -22,8 +22,8 @@ use rustix::{
 use super::clock::Clock;
 use connection::{Connection, Progress};
 
-/// A sleep ends this much before the next send is due; the rest is spun away. Timers of the kernel come some 50 us late.
-const SPIN_US: i64 = 120;
+/// [`Settings::spin_us`] of a live run: timers of the kernel come some 50 us late.
+pub const SPIN_US: u64 = 120;
 /// Longest sleep, so that a request to stop is heard.
 const SLEEP_US_MAX: i64 = 50_000;
 /// Requests sent between two looks at what has come back, when many are due at once.
@@ -78,6 +78,8 @@ pub struct Settings {
     pub timeout_us: u64,
     /// What happens beyond `in_flight_max`.
     pub overflow: Overflow,
+    /// A sleep ends this much before the next send is due, microseconds; the rest is spun away.
+    pub spin_us: u64,
 }
 
 /// What became of a request.
@@ -237,7 +239,7 @@ impl Generator {
         loop {
             events.clear();
             let left_us = due_us.saturating_sub(clock.signed_us());
-            let sleep_us = (left_us - SPIN_US).clamp(0, SLEEP_US_MAX);
+            let sleep_us = (left_us - self.settings.spin_us.cast_signed()).clamp(0, SLEEP_US_MAX);
             let timeout = Timespec { tv_sec: 0, tv_nsec: sleep_us * 1_000 };
             match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout)) {
                 Ok(_) | Err(Errno::INTR) => {}

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::faults::Done;
 use crate::{
     facts,
+    report::write::{Target, WriteError},
     scenario::{Fault, FaultAction, Pipeline, Scenario, Service, fault_text},
 };
 use linked::Linked;
@@ -101,11 +102,9 @@ impl Orders {
     ///
     /// # Errors
     /// If that can't be written to.
-    pub fn write(&self, directory: &Path) -> io::Result<()> {
-        let (partial, file) = (directory.join("orders.partial"), directory.join(FILE));
-        fs::create_dir_all(directory)?;
-        fs::write(&partial, serde_json::to_vec(self)?)?;
-        fs::rename(partial, file)
+    pub fn write(&self, directory: &Path) -> Result<(), WriteError> {
+        let text = serde_json::to_vec(self).expect("memory takes it, and all keys are strings");
+        Target::prepare(directory, &[FILE])?.write(FILE, &text).map(|_| ())
     }
 
     /// The same, of a run that begins then.

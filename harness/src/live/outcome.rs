@@ -110,6 +110,8 @@ pub struct Live {
     pub count_error: CountError,
     /// Whether the run may be believed.
     pub checks: Vec<Check>,
+    /// What the command line said that only a live run understands, for repeating it.
+    pub arguments: Vec<String>,
 }
 
 impl Live {
@@ -228,6 +230,7 @@ pub fn assemble(scenario: &Scenario, evidence: Evidence) -> (Outcome, Live) {
         answers,
         count_error,
         checks,
+        arguments: Vec::new(),
     };
     (outcome, live)
 }

@@ -27,7 +27,10 @@ use super::{
     faults::Done,
     link::{self, Orders},
 };
-use crate::scenario::{Node, Scenario};
+use crate::{
+    report::write::WriteError,
+    scenario::{Node, Scenario},
+};
 pub use process::Process;
 
 /// Where recordings of cores are, below a run's directory.
@@ -71,6 +74,9 @@ pub enum Error {
         /// What the system says.
         cause: String,
     },
+    /// What the processes are to know can't be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// Somebody pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -123,7 +129,7 @@ impl Topology {
         fs::write(&plans_file, plans).map_err(told)?;
         prepare(scenario, callers, created, &state).map_err(|error| failed(error.to_string()))?;
         let orders = Orders::new(scenario);
-        orders.write(&link).map_err(told)?;
+        orders.write(&link)?;
         let mut environment = vec![(link::ORDERS, link.clone())];
         if record {
             // Processes may be started from elsewhere.
@@ -173,9 +179,9 @@ impl Topology {
     ///
     /// # Errors
     /// If the run's directory can't be written to.
-    pub fn tell_start(&mut self, at: Timestamp) -> std::io::Result<()> {
+    pub fn tell_start(&mut self, at: Timestamp) -> Result<(), Error> {
         self.orders = self.orders.clone().starting(at);
-        self.orders.write(&self.link)
+        Ok(self.orders.write(&self.link)?)
     }
 
     /// What the processes felt of the orders.

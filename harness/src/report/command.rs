@@ -4,13 +4,17 @@
 
 use crate::scenario::Scenario;
 
-/// `georush run FILE --seed N --set ...`, with `file` as the scenario file, quoted for a POSIX shell. Overrides that the file's own
-/// `[live]` table makes are not told again.
+/// `georush run FILE --seed N --set ...`, with `file` as the scenario file, quoted for a POSIX shell. `live` are the arguments that
+/// only a live run has, `None` of a simulation; overrides that the file's own `[live]` table makes are not told again.
 #[must_use]
-pub fn repeat(scenario: &Scenario, file: &str, live: bool) -> String {
-    let mode = if live { " --mode live" } else { "" };
-    let mut command = format!("georush run {}{mode} --seed {}", quoted(file), scenario.seed);
-    let own = if live { scenario.live.set.len() } else { 0 };
+pub fn repeat(scenario: &Scenario, file: &str, live: Option<&[String]>) -> String {
+    let mut command = format!("georush run {}", quoted(file));
+    if let Some(arguments) = live {
+        command.push_str(" --mode live");
+        arguments.iter().for_each(|argument| command.extend([" ", &quoted(argument)]));
+    }
+    command.push_str(&format!(" --seed {}", scenario.seed));
+    let own = if live.is_some() { scenario.live.set.len() } else { 0 };
     for change in scenario.overrides.iter().skip(own) {
         command.push_str(" --set ");
         command.push_str(&quoted(change));
@@ -43,6 +47,16 @@ mod tests {
         scenario.overrides =
             vec!["duration=5m".into(), "system.regions=[\"us-east-1\"]".into(), "question=it's".into()];
         let expected = r#"georush run 'black friday.toml' --seed 2018 --set duration=5m --set 'system.regions=["us-east-1"]' --set 'question=it'\''s'"#;
-        assert_eq!(repeat(&scenario, "black friday.toml", false), expected);
+        assert_eq!(repeat(&scenario, "black friday.toml", None), expected);
+    }
+
+    #[test]
+    fn a_live_run_is_repeated_with_all_that_it_was_told_but_what_its_file_says_anyway() {
+        let mut scenario = fixture::scenario();
+        scenario.live.set = vec!["plans.paid.quota=15".into()];
+        scenario.overrides = vec!["plans.paid.quota=15".into(), "duration=5m".into()];
+        let arguments = ["--target".to_owned(), "us-east-1=http://127.0.0.1:80".to_owned(), "--record".to_owned()];
+        let expected = "georush run a.toml --mode live --target us-east-1=http://127.0.0.1:80 --record --seed 2018 --set duration=5m";
+        assert_eq!(repeat(&scenario, "a.toml", Some(&arguments)), expected);
     }
 }

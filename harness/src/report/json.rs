@@ -135,7 +135,7 @@ fn document<'a>(report: &Report<'a>) -> Document<'a> {
         system: system::system(scenario),
         faults: system::spans(scenario),
         seed: scenario.seed,
-        repeat: command::repeat(scenario, &command::file_name(scenario), live.is_some()),
+        repeat: command::repeat(scenario, &command::file_name(scenario), live.map(|live| &live.arguments[..])),
         verdict: judgement.verdict.name(),
         exit_code: Verdict::exit_code(judgement.verdict),
         thresholds: judgement.thresholds.iter().map(condition).collect(),

@@ -86,7 +86,8 @@ fn foot(report: &Report, around: &Around, paint: Paint) -> String {
         out += &row("speed", &format!("{} requests per CPU-second ({spent} of CPU time)", format::count(per_second)));
     }
     out += &row("result", around.result);
-    out += &row("repeat", &command::repeat(report.scenario, around.file, report.live.is_some()));
+    let arguments = report.live.map(|live| &live.arguments[..]);
+    out += &row("repeat", &command::repeat(report.scenario, around.file, arguments));
     out
 }
 

@@ -8,13 +8,14 @@ use std::{
 };
 
 use rustix::{
+    buffer::spare_capacity,
     io::{self, Errno},
     net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt},
 };
 
 use super::response::{self, Head};
 
-/// Bytes read at once.
+/// Bytes that can be read at once, at least.
 const CHUNK: usize = 16 * 1024;
 
 /// What a connection has to say after an event.
@@ -96,15 +97,13 @@ impl Connection {
     /// The socket can be read.
     pub(super) fn readable(&mut self) -> Progress {
         loop {
-            let held = self.input.len();
-            self.input.resize(held + CHUNK, 0);
-            let read = net::recv(&self.socket, &mut self.input[held..], RecvFlags::empty());
-            self.input.truncate(held + read.as_ref().map_or(0, |(count, _)| *count));
-            match read {
-                Ok((0, _)) => return Progress::Dead { sent: self.written > 0 },
-                Ok((count, _)) => {
+            self.input.reserve(CHUNK);
+            let room = self.input.capacity() - self.input.len();
+            match net::recv(&self.socket, spare_capacity(&mut self.input), RecvFlags::empty()) {
+                Ok((_, 0)) => return Progress::Dead { sent: self.written > 0 },
+                Ok((_, count)) => {
                     match self.answer() {
-                        Progress::Waits if count == CHUNK => {}
+                        Progress::Waits if count == room => {}
                         progress => return progress,
                     };
                 }
