@@ -83,6 +83,11 @@ impl Scratch {
         Self { path, port: 20_000 + (std::process::id() * 16 + number) % 12_000 }
     }
 
+    /// Puts a scenario of these parts in the place of the usual one.
+    fn write(&self, scenario: &str, faults: &str) {
+        fs::write(self.path.join("short.toml"), format!("{scenario}{faults}")).expect("writable");
+    }
+
     fn command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
         command.args(["run", "short.toml", "--mode", "live", "--set", &format!("live.port={}", self.port)]).args(more);
@@ -162,24 +167,30 @@ fn three_real_seconds_are_counted_exactly_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_system_that_stands_still_shows_in_the_response_time_of_whoever_waits_for_it() {
+fn two_seconds_of_standstill_show_in_the_response_times_of_all_who_were_due_meanwhile() {
     let scratch = Scratch::new("stall", 1);
     let pause = r#"
 [[faults]]
-at = "10s"
-lasts = "10s"
+at = "30s"
+lasts = "20s"
 action = "pause"
 node = "edge"
 region = "us-east-1"
 "#;
-    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{pause}")).expect("writable");
-    let output = scratch.run(&["--set", "duration=40s", "--set", "thresholds={}"]);
+    scratch.write(&SCENARIO.replace(r#"duration = "30s""#, r#"duration = "80s""#), pause);
+    let output = scratch.run(&["--set", "thresholds={}"]);
     let result = scratch.result();
-    // A second of four, in a region that takes more than a third of all requests.
+    // Two seconds of eight: a quarter of the region's requests waits, evenly between nothing and two seconds. The 80th of a hundred
+    // waits for a fifth of that, the 90th for three fifths, the 99th for nearly all.
     let response = &result["live"]["regions"]["us-east-1"]["response_time"];
-    let us = |key: &str| response[key].as_u64().unwrap_or(0);
-    assert!((900_000..3_000_000).contains(&us("max_us")), "{response} {}", text(&output.stdout));
-    assert!(us("p90_us") > 300_000 && us("p50_us") < 500_000, "{response}");
+    let ms = |key: &str| response[key].as_u64().unwrap_or(0) / 1_000;
+    let told = || format!("{response} {}", text(&output.stdout));
+    assert!(ms("p50_us") < 300, "{}", told());
+    assert!((900..1_600).contains(&ms("p90_us")), "{}", told());
+    assert!((1_700..2_400).contains(&ms("p99_us")), "{}", told());
+    assert!((1_900..2_600).contains(&ms("max_us")), "{}", told());
+    let other = &result["live"]["regions"]["eu-west-1"]["response_time"];
+    assert!(other["p99_us"].as_u64().is_some_and(|us| us < 900_000), "{other}");
     assert!(result["live"]["faults"].as_array().is_some_and(|done| done.len() == 2), "{}", result["live"]["faults"]);
 }
 
@@ -208,13 +219,20 @@ fn a_harness_that_is_killed_takes_its_processes_with_it() {
 #[test]
 fn what_the_live_mode_can_not_do_is_refused_before_anything_starts() {
     let scratch = Scratch::new("refused", 4);
-    let fault = "\n[[faults]]\nat = \"1s\"\naction = \"cold-flush\"\nregion = \"eu-west-1\"\n";
-    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{fault}")).expect("writable");
-    let output = scratch.run(&[]);
-    assert_eq!(output.status.code(), Some(2));
-    let line = SCENARIO.matches('\n').count() + 2;
-    let told = format!("error: short.toml:{line}: the live mode can't do cold-flush ");
-    assert!(text(&output.stderr).starts_with(&told), "{}", text(&output.stderr));
+    for (fault, name) in [
+        ("action = \"cold-flush\"\nregion = \"eu-west-1\"", "cold-flush"),
+        ("lasts = \"1s\"\naction = \"throttle\"\nservice = \"gateway\"\nremains = 0.5", "throttle"),
+        ("lasts = \"1s\"\naction = \"throttle\"\nservice = \"function\"\nremains = 0.5", "throttle"),
+        ("lasts = \"1s\"\naction = \"throttle\"\nservice = \"table-reads\"\nremains = 0.5", "throttle"),
+    ] {
+        scratch.write(SCENARIO, &format!("\n[[faults]]\nat = \"1s\"\n{fault}\n"));
+        let output = scratch.run(&[]);
+        assert_eq!(output.status.code(), Some(2), "{fault}");
+        let line = SCENARIO.matches('\n').count() + 2;
+        let told = format!("error: short.toml:{line}: the live mode can't do {name} ");
+        assert!(text(&output.stderr).starts_with(&told), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).ends_with("; --mode sim can\n"), "{}", text(&output.stderr));
+    }
     for (set, told) in [
         ("pipeline={model=\"fixed-lag\",lag=\"1s\"}", "pipeline.model is \"fixed-lag\""),
         ("system.aggregation=add-then-checkpoint", "system.aggregation is \"add-then-checkpoint\""),
@@ -225,6 +243,122 @@ fn what_the_live_mode_can_not_do_is_refused_before_anything_starts() {
         assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
     }
     assert!(!scratch.path.join("out").exists());
+}
+
+/// Faults of processes and of writes, one after another: tenths of seconds in real time. None of them costs a call or a count.
+const PROCESSES: &str = r#"
+[[faults]]
+at = "2s"
+action = "restart"
+node = "aggregator"
+
+[[faults]]
+at = "4s"
+lasts = "6s"
+action = "kill"
+node = "replicator"
+region = "eu-west-1"
+
+[[faults]]
+at = "8s"
+lasts = "6s"
+action = "replication-pause"
+
+[[faults]]
+at = "16s"
+lasts = "6s"
+action = "throttle"
+service = "table-writes"
+region = "us-east-1"
+remains = 0
+
+[[faults]]
+at = "22s"
+lasts = "6s"
+action = "pause"
+node = "aggregator"
+"#;
+
+#[test]
+fn processes_that_die_or_stand_still_and_tables_that_refuse_are_caught_up_with() {
+    let scratch = Scratch::new("processes", 9);
+    scratch.write(SCENARIO, PROCESSES);
+    let output = scratch.run(&[]);
+    let result = scratch.result();
+    assert_held(&output, &result);
+    let told = result["live"]["faults"].to_string();
+    for done in [
+        "SIGKILL aggregator",
+        "start aggregator",
+        "SIGKILL replicator eu-west-1",
+        "start replicator eu-west-1",
+        "SIGSTOP replicator us-east-1",
+        "SIGSTOP replicator eu-west-1",
+        "SIGCONT replicator eu-west-1",
+        "throttle (service table-writes, region us-east-1, remains 0%), first felt by replicator us-east-1",
+        "SIGSTOP aggregator",
+        "SIGCONT aggregator",
+    ] {
+        assert!(told.contains(done), "{done}: {told}");
+    }
+    assert_eq!(result["live"]["casualties"], Value::Array(Vec::new()));
+}
+
+/// A region that is gone while all resolvers keep their answers, an edge that is dead for a while, and callers that are sent elsewhere.
+const REQUESTS: &str = r#"
+[[faults]]
+at = "5s"
+lasts = "10s"
+action = "region-outage"
+region = "us-east-1"
+
+[[faults]]
+at = "5s"
+lasts = "10s"
+action = "dns-stale"
+
+[[faults]]
+at = "17s"
+lasts = "3s"
+action = "kill"
+node = "edge"
+region = "us-east-1"
+
+[[faults]]
+at = "22s"
+lasts = "8s"
+action = "reroute"
+from = "eu-west-1"
+to = "us-east-1"
+"#;
+
+#[test]
+fn faults_of_the_way_of_requests_cost_what_they_cost_in_the_simulation() {
+    let scratch = Scratch::new("requests", 10);
+    scratch.write(SCENARIO, REQUESTS);
+    let output = scratch.run(&["--set", "thresholds={}"]);
+    let live = scratch.result();
+    let mut simulation = Command::new(env!("CARGO_BIN_EXE_georush"));
+    simulation.args(["run", "short.toml", "--set", "thresholds={}", "--out", "out/simulated"]);
+    assert!(simulation.current_dir(&scratch.path).output().expect("starts").status.success());
+    let text = fs::read_to_string(scratch.path.join("out/simulated/result.json")).expect("a result was written");
+    let simulated: Value = serde_json::from_str(&text).expect("results are JSON");
+    let requests = |result: &Value, region: &str| result["traffic"]["by_region"][region]["requests"].as_u64();
+    let failed = |result: &Value, cause: &str| {
+        let causes = result["traffic"]["all"]["causes"].as_array().expect("an array");
+        causes.iter().find(|reason| reason["cause"] == cause).and_then(|reason| reason["requests"].as_u64())
+    };
+    for region in ["us-east-1", "eu-west-1"] {
+        assert_eq!(requests(&live, region), requests(&simulated, region), "{region}");
+        assert!(requests(&live, region) > Some(0), "{region} {}", live["traffic"]);
+    }
+    // What was on its way when the region went is lost as well.
+    let (lost, due) = (failed(&live, "region-outage"), failed(&simulated, "region-outage"));
+    assert!(lost >= due && due > Some(0), "{lost:?} {due:?} {}", live["traffic"]);
+    // A process needs a moment to start.
+    let (lost, due) = (failed(&live, "edge-down"), failed(&simulated, "edge-down"));
+    assert!(lost >= due && due > Some(0), "{lost:?} {due:?} {}", live["traffic"]);
+    assert!(matches!(output.status.code(), Some(0 | 1 | 3)), "{output:?}");
 }
 
 /// Faults of the way to the centre, one after another: tenths of seconds in real time.
@@ -258,7 +392,7 @@ action = "duplicate"
 #[test]
 fn faults_of_the_way_to_the_centre_are_felt_and_counted_through_and_cores_replay_the_same() {
     let scratch = Scratch::new("way", 7);
-    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{WAY}")).expect("writable");
+    scratch.write(SCENARIO, WAY);
     let output = scratch.run(&["--record"]);
     let result = scratch.result();
     assert_held(&output, &result);
@@ -286,7 +420,7 @@ fn faults_of_the_way_to_the_centre_are_felt_and_counted_through_and_cores_replay
 fn log_lines_that_are_skipped_are_missing_or_made_good_by_the_next() {
     let scratch = Scratch::new("skip", 8);
     let fault = "\n[[faults]]\nat = \"20s\"\nlasts = \"10s\"\naction = \"log-skip\"\nregion = \"eu-west-1\"\n";
-    fs::write(scratch.path.join("short.toml"), format!("{SCENARIO}{fault}")).expect("writable");
+    scratch.write(SCENARIO, fault);
     let output = scratch.run(&["--set", "thresholds={}"]);
     let result = scratch.result();
     // Nothing comes after the skipped lines that would tell of them: what they said is lost and nobody knows.

@@ -33,6 +33,8 @@ pub struct Process {
     /// What it finds in its environment: directories of its orders and recordings.
     environment: Vec<(&'static str, PathBuf)>,
     child: Option<Child>,
+    /// How many faults hold it frozen.
+    frozen: u32,
     /// Ids of all its lives.
     pub ids: Vec<u32>,
 }
@@ -47,7 +49,7 @@ impl Process {
         log: PathBuf,
         environment: Vec<(&'static str, PathBuf)>,
     ) -> Self {
-        Self { name, program, arguments, log, environment, child: None, ids: Vec::new() }
+        Self { name, program, arguments, log, environment, child: None, frozen: 0, ids: Vec::new() }
     }
 
     /// Starts it; its output is appended to its log.
@@ -65,6 +67,9 @@ impl Process {
         let child = command.spawn()?;
         self.ids.push(child.id());
         self.child = Some(child);
+        if self.frozen > 0 {
+            self.stop();
+        }
         Ok(())
     }
 
@@ -101,9 +106,14 @@ impl Process {
         self.kill();
     }
 
-    /// Freezes it (SIGSTOP), but never inside a transaction on files that others share: a real network has no lock that a
-    /// frozen machine could hold.
+    /// Freezes it (SIGSTOP), and whatever is started in its place, until it was thawed as often.
     pub fn freeze(&mut self) {
+        self.frozen += 1;
+        self.stop();
+    }
+
+    /// Never inside a transaction on files that others share: a real network has no lock that a frozen machine could hold.
+    fn stop(&self) {
         for _ in 0..LOOKS {
             self.signal(Signal::STOP);
             while self.state().is_some_and(|state| !matches!(state, 'T' | 't' | 'Z' | 'X')) {
@@ -117,9 +127,12 @@ impl Process {
         }
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Lets it go on (SIGCONT), unless another fault holds it.
     pub fn thaw(&mut self) {
-        self.signal(Signal::CONT);
+        self.frozen = self.frozen.saturating_sub(1);
+        if self.frozen == 0 {
+            self.signal(Signal::CONT);
+        }
     }
 
     /// The end of its log, for errors.
