@@ -46,11 +46,13 @@
 
   const names = new Set(["region", "cause", "country", "component", "service", "key", "check"]);
   const table = (label, heads, rows) => {
-    const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : names.has(head) ? { class: "name" } : head === "metric" ? { class: "long" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
+    const cell = (tag, head, content) => el(tag, { ...(head.startsWith("#") ? { class: "n" } : names.has(head) ? { class: "name" } : {}), ...(tag === "th" ? { scope: "col" } : {}) }, content ?? "–");
     return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label },
       el("table", {}, el("caption", { class: "unseen" }, label), el("thead", {}, el("tr", {}, ...heads.map((h) => cell("th", h, h.replace(/^#/, ""))))),
         el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map((c, i) => cell("td", heads[i], c)))))));
   };
+  // May go on in the next line after a point or a brace.
+  const breakable = (text) => el("span", {}, ...text.split(/(?<=[.,:{_])/).flatMap((part) => [part, el("wbr")]));
   const download = (name, rows) => {
     const quote = (v) => (/[",\n]/.test(v) ? `"${String(v).replace(/"/g, '""')}"` : v);
     const url = URL.createObjectURL(new Blob([rows.map((r) => r.map((v) => quote(v ?? "")).join(",")).join("\n") + "\n"], { type: "text/csv" }));
@@ -270,7 +272,7 @@
   };
 
   const judged = (home, r) => {
-    home.append(el("h2", {}, "Thresholds"), table("Thresholds", ["", "metric", "wanted", "#found"], r.thresholds.map((t) => [el("strong", { class: t.passed ? "passed" : "failed" }, t.passed ? "held" : "failed"), t.metric, t.condition, t.note || inUnit(t.value, t.unit)])));
+    home.append(el("h2", {}, "Thresholds"), table("Thresholds", ["", "metric", "wanted", "#found"], r.thresholds.map((t) => [el("strong", { class: t.passed ? "passed" : "failed" }, t.passed ? "held" : "failed"), breakable(t.metric), t.condition, t.note || inUnit(t.value, t.unit)])));
     home.append(el("h2", {}, "Invariants"), table("Invariants", ["", "invariant", "#checks", "first violation"], r.invariants.map((i) => [el("strong", { class: { held: "passed", broken: "failed" }[i.status] ?? "dim" }, i.status === "not-applicable" ? "n/a" : i.status), `${i.id} ${i.claim}`, whole(i.checks), i.first_violation ? `${elapsed(i.first_violation.at_us)}: ${i.first_violation.seen}` : i.note || "none"])));
     home.append(el("h2", {}, "Repeat it"), el("pre", { tabindex: 0 }, `${r.repeat}\n\nscenario ${r.scenario.hash}\ndigest   ${r.digest}\nversion  ${r.georush}`),
       el("details", {}, el("summary", {}, `What the models take for granted (${r.assumptions.length})`), el("ul", {}, ...r.assumptions.map((a) => el("li", {}, a)))));
