@@ -267,7 +267,7 @@
     if (!r.live) return;
     const l = r.live, three = (d) => [us(d?.p50_us), us(d?.p99_us), us(d?.["p99.9_us"])];
     home.append(el("h2", {}, "Measured, without any model"), el("p", { class: "dim" }, `On ${l.machine}, started ${l.started}. Response time runs from the instant a request was due, service time from its sending.`));
-    home.append(table("Measured times", ["region", "#response p50", "#p99", "#p99.9", "#service p50", "#p99", "#p99.9"], [["all", ...three(l.response_time), ...three(l.service_time)], ...Object.entries(l.regions).map(([name, v]) => [name, ...three(v.response_time), ...three(v.service_time)])]));
+    home.append(table("Measured times", ["region", "#response p50", "#p99", "#p99.9", "#service p50", "#p99", "#p99.9"], [["all", ...three(l.response_time), ...three(l.service_time)], ...Object.entries(l.regions).filter(([, v]) => v.response_time).map(([name, v]) => [name, ...three(v.response_time), ...three(v.service_time)])]));
     home.append(el("h3", {}, "Can it be believed?"), l.reasons.length ? el("p", { class: "invalid" }, l.reasons.join("; ")) : "", table("Validity", ["", "check", "#found", "#bound"], l.checks.map((c) => [el("strong", { class: c.holds ? "passed" : "failed" }, c.holds ? "held" : "failed"), c.name, inUnit(c.value, c.unit), inUnit(c.bound, c.unit)])));
   };
 
