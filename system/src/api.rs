@@ -210,11 +210,11 @@ impl Api {
     fn answer_or_refuse(&self, asked: &Asked<'_>, body: Option<&Bytes>, data: &Guard<Arc<Data>>) -> Reply {
         let mut admission = None;
         let answered = self.answer_to(asked, body, data, &mut admission);
-        let reply = answered.unwrap_or_else(|error| self.refusal(asked, &error));
-        match &admission {
-            Some(admission) => reply.with_quota(&self.policies[admission.plan], admission),
-            None => reply,
+        let mut reply = answered.unwrap_or_else(|error| self.refusal(asked, &error));
+        if let Some(admission) = &admission {
+            reply.set_quota(&self.policies[admission.plan], admission);
         }
+        reply
     }
 
     fn answer_to(

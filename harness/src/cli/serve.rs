@@ -6,7 +6,9 @@ use std::{
     env,
     io::{self, IsTerminal},
     net::SocketAddr,
+    num::NonZero,
     path::PathBuf,
+    thread,
     time::Duration,
 };
 
@@ -245,7 +247,13 @@ fn run(settings: &Settings) -> Result<u8, Stop> {
     log();
     let service = Service::open(settings).map_err(Stop::could_not_run)?;
     let scheme = if service.is_secure() { "https" } else { "http" };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Stop::could_not_run)?;
+    // A scheduler for several threads costs more for each request, in vain where there is one core; but reads of rows
+    // that wait need one.
+    let mut runtime = match (thread::available_parallelism(), settings.rows) {
+        (Ok(NonZero::<usize>::MIN), RowsFrom::Memory) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build().map_err(Stop::could_not_run)?;
     runtime.block_on(async {
         let (stopped, asked) = listen()?;
         for (region, addresses) in service.addresses() {

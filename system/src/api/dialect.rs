@@ -178,14 +178,14 @@ pub(super) fn answer(
     geo: &Geo,
 ) -> Reply {
     let mut talk = Talk { api, asked, geo, body, path, admission: None };
-    let reply = match dialect {
+    let mut reply = match dialect {
         Dialect::MaxMind => maxmind::answer(&mut talk),
         Dialect::IpInfo => ipinfo::answer(&mut talk),
         Dialect::IpApi => ip_api::answer(&mut talk),
         Dialect::EchoIp => echoip::answer(&mut talk),
     };
-    match &talk.admission {
-        Some(admission) => reply.with_quota(&api.policies[admission.plan], admission),
-        None => reply,
+    if let Some(admission) = &talk.admission {
+        reply.set_quota(&api.policies[admission.plan], admission);
     }
+    reply
 }

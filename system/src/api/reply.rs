@@ -2,6 +2,8 @@
 //!
 //! Not here: what stands in them.
 
+use std::io::Write;
+
 use bytes::Bytes;
 use georush_core::WindowKind;
 use hyper::{
@@ -34,7 +36,7 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     pub(super) kind: HeaderValue,
     /// Quota headers: of which plan, and what is left of it.
-    pub(super) quota: Option<(HeaderValue, HeaderValue)>,
+    pub(super) quota: Option<[HeaderValue; 2]>,
     pub(super) retry_after_s: Option<u32>,
     pub(super) more: Vec<(HeaderName, HeaderValue)>,
 }
@@ -75,9 +77,8 @@ impl Reply {
         self.kind == JSON
     }
 
-    pub(super) fn with_quota(mut self, plan: &HeaderValue, admission: &Admission) -> Self {
-        self.quota = Some((plan.clone(), left(admission)));
-        self
+    pub(super) fn set_quota(&mut self, plan: &HeaderValue, admission: &Admission) {
+        self.quota = Some([plan.clone(), left(admission)]);
     }
 
     /// Wraps the body into a call of a JavaScript function.
@@ -92,17 +93,24 @@ impl Reply {
 
     /// The answer, with the headers of all answers over this data.
     #[inline]
-    pub(super) fn finish(self, common: &Common) -> Response<Bytes> {
+    pub(super) fn finish(mut self, common: &Common) -> Response<Bytes> {
+        // Bytes without room behind them need no second allocation to be shared.
+        self.body.shrink_to_fit();
         let mut response = Response::new(Bytes::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.clone_from(if self.quota.is_some() { &common.charged } else { &common.all });
+        match self.quota {
+            Some(quota) => {
+                *headers = common.charged.clone();
+                // They stand first, where no name needs to be looked up.
+                for (place, value) in headers.values_mut().zip(quota) {
+                    *place = value;
+                }
+            }
+            None => *headers = common.all.clone(),
+        }
         if self.kind != JSON {
             headers.insert(CONTENT_TYPE, self.kind);
-        }
-        if let Some((policy, left)) = self.quota {
-            headers.insert(RATE_LIMIT_POLICY, policy);
-            headers.insert(RATE_LIMIT, left);
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -116,7 +124,7 @@ impl Reply {
 #[derive(Debug)]
 pub(super) struct Common {
     all: HeaderMap,
-    /// With room for those of quotas.
+    /// The same behind places for the two of quotas.
     charged: HeaderMap,
 }
 
@@ -130,9 +138,10 @@ impl Common {
         if let Some(date) = database_date {
             all.insert(X_DATABASE_DATE, date);
         }
-        let mut charged = all.clone();
+        let mut charged = HeaderMap::with_capacity(all.len() + 2);
         charged.insert(RATE_LIMIT_POLICY, HeaderValue::from_static(""));
         charged.insert(RATE_LIMIT, HeaderValue::from_static(""));
+        charged.extend(all.clone());
         Self { all, charged }
     }
 }
@@ -153,15 +162,22 @@ pub(super) fn policy(plan: &PlanSpec) -> HeaderValue {
     HeaderValue::from_str(&text).expect("digits and letters")
 }
 
+/// More than two numbers of 20 digits need.
+const LEFT_BYTES: usize = 64;
+
 /// `"day";r=1499;t=86012`: what is left, and for how many seconds.
 #[inline]
 fn left(admission: &Admission) -> HeaderValue {
-    let mut text = Vec::with_capacity(48);
-    text.extend_from_slice(if admission.monthly { b"\"month\";r=" } else { b"\"day\";r=" });
-    text.extend_from_slice(itoa::Buffer::new().format(admission.left()).as_bytes());
-    text.extend_from_slice(b";t=");
-    text.extend_from_slice(itoa::Buffer::new().format(admission.resets_s).as_bytes());
-    HeaderValue::from_maybe_shared(Bytes::from(text)).expect("digits and letters")
+    let (mut left, mut resets_s) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let window = if admission.monthly { "\"month\";r=" } else { "\"day\";r=" };
+    let pieces = [window, left.format(admission.left()), ";t=", resets_s.format(admission.resets_s)];
+    let mut text = [0; LEFT_BYTES];
+    let mut rest = &mut text[..];
+    for piece in pieces {
+        rest.write_all(piece.as_bytes()).expect("there is room");
+    }
+    let length = LEFT_BYTES - rest.len();
+    HeaderValue::from_bytes(&text[..length]).expect("digits and letters")
 }
 
 /// The answer to a browser that asks what it may ask: anything, for a day.
