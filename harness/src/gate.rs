@@ -5,6 +5,7 @@
 
 pub mod baseline;
 mod error;
+pub mod github;
 pub mod history;
 pub mod instructions;
 pub mod interval;
@@ -17,6 +18,8 @@ pub mod simulation;
 pub mod trend;
 
 use std::{collections::BTreeMap, path::Path};
+
+use crate::report::format;
 
 pub use error::GateError;
 pub use junit::junit;
@@ -57,8 +60,6 @@ pub enum Status {
     Failed,
     /// Neither can be said.
     Inconclusive,
-    /// Not compared.
-    Skipped,
 }
 
 impl Status {
@@ -69,7 +70,6 @@ impl Status {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Inconclusive => "inconclusive",
-            Self::Skipped => "skipped",
         }
     }
 }
@@ -125,6 +125,24 @@ pub fn judge(heads: &[Run], path: &Path) -> Result<Vec<Outcome>, GateError> {
     }
     outcomes.sort_by_key(|outcome| outcome.lane);
     Ok(outcomes)
+}
+
+/// How many failures block.
+#[must_use]
+pub fn blocking(outcomes: &[Outcome]) -> u64 {
+    outcomes.iter().filter(|outcome| outcome.blocks()).count() as u64
+}
+
+/// `42 comparisons, 1 failure that blocks`.
+#[must_use]
+pub fn verdict(outcomes: &[Outcome]) -> String {
+    let blocking = blocking(outcomes);
+    let block = if blocking == 1 { "blocks" } else { "block" };
+    format!(
+        "{}, {} that {block}",
+        format::plural(outcomes.len() as u64, "comparison"),
+        format::plural(blocking, "failure")
+    )
 }
 
 /// Runs by mode and scenario.

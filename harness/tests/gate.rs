@@ -296,6 +296,12 @@ fn what_can_t_be_judged_is_one_clear_error() {
     scratch.write("head/result.json", &result.replacen("\"verdict\": \"passed\"", "\"verdict\": \"failed\"", 1));
     assert_error(&scratch.gate("head/result.json"), "its seal does not fit");
     assert_error(&scratch.gate("head/absent.json"), "can't read it");
+    assert_error(&scratch.gate("base"), "it is a folder, expected the result.json of a run");
+    assert_error(&scratch.gate("results/small.json"), "this is a baseline, expected the result.json of a run");
+    scratch.write("head/result.json", "");
+    assert_error(&scratch.gate("head/result.json"), "it is cut short or no JSON");
+    fs::write(scratch.0.join("head/result.json"), b"\xff\xfe").expect("writable");
+    assert_error(&scratch.gate("head/result.json"), "it is no text, expected the result.json of a run");
 
     fs::copy(scratch.0.join("small.toml"), scratch.0.join("other.toml")).expect("writable");
     let other = scratch.georush(&["run", "other.toml", "--quiet", "--out", "other"]);
@@ -330,6 +336,22 @@ fn a_history_grows_by_a_line_and_never_blocks() {
     };
     ["a", "b", "b"].into_iter().for_each(add);
     assert_eq!(scratch.read("history.jsonl").lines().count(), 2);
+}
+
+#[test]
+fn github_is_told_of_each_failure() {
+    let scratch = Scratch::with_baseline("github");
+    scratch.run("head", &["--set", r#"system.table={cache="none"}"#]);
+    let output = Command::new(env!("CARGO_BIN_EXE_georush"))
+        .args(["gate", "head/result.json", "--baseline", "results", "--github"])
+        .env("GITHUB_STEP_SUMMARY", scratch.0.join("summary.md"))
+        .current_dir(&scratch.0)
+        .output()
+        .expect("the command starts");
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("::error title=gate simulation%3A failed::small: latency p(50): base "), "{told}");
+    assert!(scratch.read("summary.md").starts_with("## Gate: FAILED\n"));
 }
 
 #[test]

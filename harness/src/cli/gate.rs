@@ -8,6 +8,7 @@ use clap::Args;
 use georush::gate::{
     self, GateError, Lane, Outcome, Run, Status,
     baseline::{self, Baseline},
+    github,
     history::{self, Entry},
     instructions::{self, Counts},
     self_test::{self, Row},
@@ -15,13 +16,18 @@ use georush::gate::{
 };
 use georush::report::{format, terminal::paint::Paint};
 
-use super::{Stop, outputs::write, print, run::wants_colour};
+use super::{
+    Stop,
+    outputs::{tell_github, write},
+    print,
+    run::wants_colour,
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   georush gate out/black-friday/result.json --baseline results
   georush gate out/*/result.json --baseline results --update --reason 'tables answer faster'
-  georush gate head/*/result.json --baseline base --junit gate.xml
+  georush gate head/*/result.json --baseline base --junit gate.xml --github
   georush gate --instructions target/gungraun --baseline results
   georush gate out/*/result.json --baseline results --history history.jsonl --label $(git rev-parse HEAD)
   georush gate --self-test
@@ -56,6 +62,9 @@ pub(super) struct GateArgs {
     /// JUnit XML, a case for each comparison.
     #[arg(long, value_name = "FILE", conflicts_with = "update")]
     junit: Option<PathBuf>,
+    /// Annotations of GitHub Actions, and a summary appended to the file that GITHUB_STEP_SUMMARY names.
+    #[arg(long, conflicts_with = "update")]
+    github: bool,
     /// Measure how often each lane is wrong.
     #[arg(long, conflicts_with_all = ["results", "baseline", "instructions"])]
     self_test: bool,
@@ -72,7 +81,7 @@ pub(super) fn gate(args: &GateArgs) -> Result<u8, Stop> {
     let Some(path) = &args.baseline else { return self_test(args.seed) };
     let runs = args.results.iter().map(|file| Run::read(file)).collect::<Result<Vec<_>, _>>();
     let runs = runs.map_err(Stop::could_not_run)?;
-    let counts = args.instructions.as_deref().map(instructions::read).transpose().map_err(Stop::could_not_run)?;
+    let counts = args.instructions.as_deref().map(instructions::counts).transpose().map_err(Stop::could_not_run)?;
     if let Some(reason) = &args.reason {
         return update(path, &runs, counts.as_ref(), reason).map_err(Stop::could_not_run)?;
     }
@@ -84,7 +93,10 @@ pub(super) fn gate(args: &GateArgs) -> Result<u8, Stop> {
         write(file, &gate::junit(&outcomes))?;
     }
     print(&shown(&outcomes, args.verbose, Paint { colour: wants_colour() }))?;
-    Ok(if outcomes.iter().any(Outcome::blocks) { FAILED } else { 0 })
+    if args.github {
+        tell_github(&github::annotations(&outcomes), &github::summary(&outcomes))?;
+    }
+    Ok(if gate::blocking(&outcomes) > 0 { FAILED } else { 0 })
 }
 
 fn compare(path: &Path, runs: &[Run], counts: Option<&Counts>) -> Result<Vec<Outcome>, GateError> {
@@ -132,8 +144,7 @@ fn shown(outcomes: &[Outcome], verbose: bool, paint: Paint) -> String {
     }
     for (lane, subject, outcomes) in groups {
         let count = |status| outcomes.iter().filter(|outcome| outcome.status == status).count() as u64;
-        let counts = [Status::Passed, Status::Failed, Status::Inconclusive, Status::Skipped]
-            .map(|status| (status, count(status)));
+        let counts = [Status::Passed, Status::Failed, Status::Inconclusive].map(|status| (status, count(status)));
         let counts =
             counts.iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {}", format::count(*n), status.name()));
         out += &format!("{subject}, {}: {}\n", lane.name(), counts.collect::<Vec<_>>().join(", "));
@@ -146,27 +157,24 @@ fn shown(outcomes: &[Outcome], verbose: bool, paint: Paint) -> String {
             out += &format!("  {word}  {}\n", outcome.message());
         }
     }
-    let blocking = outcomes.iter().filter(|outcome| outcome.blocks()).count() as u64;
-    let verdict = if blocking == 0 { paint.good("PASSED") } else { paint.bad("FAILED") };
-    out + &format!(
-        "{verdict}  {}, {} that block\n",
-        format::plural(outcomes.len() as u64, "comparison"),
-        format::plural(blocking, "failure")
-    )
+    let word = if gate::blocking(outcomes) == 0 { paint.good("PASSED") } else { paint.bad("FAILED") };
+    out + &format!("{word}  {}\n", gate::verdict(outcomes))
 }
 
 fn self_test(seed: u64) -> Result<u8, Stop> {
     let rows = self_test::run(seed);
     let share = |n: u32| format::percent(f64::from(n) / f64::from(self_test::TRIALS));
-    let mut out =
-        format!("{} comparisons of equals and of a slowdown by 10 % in each lane, seed {seed}\n", self_test::TRIALS);
-    out += &format!("  {:<22}{:>16}{:>10}{:>14}{:>10}\n", "", "equals failed", "at most", "10 % found", "at least");
+    let mut out = format!("{} comparisons of equals and of slowdowns in each lane, seed {seed}\n", self_test::TRIALS);
+    out += &format!(
+        "  {:<22}{:>16}{:>10}{:>12}{:>10}{:>10}\n",
+        "", "equals failed", "at most", "slower by", "found", "at least"
+    );
     for row in &rows {
         let mark = if row.holds() { "✓" } else { "✗" };
-        let Row { lane, false_failures, false_failures_max, found, found_min } = *row;
-        let (wrong, most, found, least) =
-            (share(false_failures), share(false_failures_max), share(found), share(found_min));
-        out += &format!("{mark} {lane:<22}{wrong:>16}{most:>10}{found:>14}{least:>10}\n");
+        let Row { lane, false_failures, false_failures_max, slower_percent, found, found_min } = *row;
+        let (wrong, most) = (share(false_failures), share(false_failures_max));
+        let (slower, found, least) = (format!("{slower_percent} %"), share(found), share(found_min));
+        out += &format!("{mark} {lane:<22}{wrong:>16}{most:>10}{slower:>12}{found:>10}{least:>10}\n");
     }
     print(&out)?;
     Ok(if rows.iter().all(Row::holds) { 0 } else { FAILED })

@@ -92,18 +92,18 @@ impl Outputs {
             texts.push((path, openmetrics::text(results)));
         }
         texts.iter().try_for_each(|(path, text)| write(path, text))?;
-        if self.github { tell_github(results) } else { Ok(()) }
+        if self.github { tell_github(&github::annotations(results), &markdown::summary(results)) } else { Ok(()) }
     }
 }
 
 /// Annotations to standard output, the summary to the step's file; outside of GitHub Actions there is no such file.
-fn tell_github(results: &[Stored]) -> Result<(), Stop> {
-    print(&github::annotations(results))?;
+pub(super) fn tell_github(annotations: &str, summary: &str) -> Result<(), Stop> {
+    print(annotations)?;
     let Some(path) = env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()).map(PathBuf::from) else {
         return Ok(());
     };
     let opened = OpenOptions::new().append(true).create(true).open(&path);
-    let written = opened.and_then(|mut file| file.write_all(markdown::summary(results).as_bytes()));
+    let written = opened.and_then(|mut file| file.write_all(summary.as_bytes()));
     written.map_err(|error| {
         Stop::could_not_run(format!(
             "{STEP_SUMMARY}: can't append to {}: {error}; unset it or name a file",

@@ -2,10 +2,7 @@
 //!
 //! Not here: comparing.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
@@ -15,6 +12,7 @@ use super::{
 };
 use crate::report::{
     json::{SCHEMA as RESULT_SCHEMA, seal},
+    read,
     write::{Target, place},
 };
 
@@ -170,9 +168,11 @@ fn parse(file: &Path, json: &Json) -> Result<Baseline, GateError> {
 
 /// Text and JSON of a file that this program wrote. Its seal is not looked at, because results have their own reader.
 pub(super) fn open(file: &Path) -> Result<(String, Json), GateError> {
-    let text = fs::read_to_string(file).map_err(|error| GateError::at(file, format_args!("can't read it: {error}")))?;
-    let json = serde_json::from_str(&text)
-        .map_err(|error| GateError::at(file, format_args!("it is cut short or no JSON ({error})")))?;
+    let text = read::text(file, "a baseline").map_err(|what| GateError::at(file, what))?;
+    let json = serde_json::from_str(&text).map_err(|error| {
+        let what = format_args!("it is cut short or no JSON ({error}); restore it, or make it again with --update");
+        GateError::at(file, what)
+    })?;
     Ok((text, json))
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Not here: what can be seen in it.
 
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
 use super::{GateError, Run, instructions::Counts, metric::Value, metric::Values};
-use crate::report::write::{Target, place};
+use crate::report::{
+    read,
+    write::{Target, place},
+};
 
 /// What one result, or the benches, came to at one time.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,11 +79,10 @@ impl Entry {
 /// # Errors
 /// If it can't be read, or a line is no entry.
 pub fn read(path: &Path) -> Result<Vec<Entry>, GateError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(GateError::at(path, format_args!("can't read it: {error}"))),
-    };
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = read::text(path, "a history of JSON lines").map_err(|what| GateError::at(path, what))?;
     let entry = |(index, line): (usize, &str)| {
         let what =
             format_args!("line {} is no entry of a history; delete it, or start another file", index + 1).to_string();

@@ -7,7 +7,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use super::{Lane, Outcome, Status};
 use crate::report::junit::{case, skipped, unsuccessful};
 
-/// The whole document. What is inconclusive or skipped counts as skipped, and so does what a trend says.
+/// The whole document. What is inconclusive counts as skipped, and so does what a trend says.
 #[must_use]
 pub fn junit(outcomes: &[Outcome]) -> String {
     let mut report = Report::new("georush gate");

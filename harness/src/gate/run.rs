@@ -71,11 +71,8 @@ fn failures(json: &Json) -> Vec<[String; 3]> {
     let list = |key: &str| json[key].as_array().into_iter().flatten();
     let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let thresholds = list("thresholds").filter(|threshold| threshold["passed"] != true).map(|threshold| {
-        let found = match &threshold["value"] {
-            Json::Null => text(&threshold["note"]),
-            value => format!("{value} {}", text(&threshold["unit"])),
-        };
-        [format!("threshold {}", text(&threshold["metric"])), found, text(&threshold["condition"])]
+        let metric = format!("threshold {}", text(&threshold["metric"]));
+        [metric, read::found(threshold), text(&threshold["condition"])]
     });
     let invariants = list("invariants").filter(|invariant| invariant["status"] == "broken").map(|invariant| {
         let seen = text(&invariant["first_violation"]["seen"]);

@@ -1,7 +1,7 @@
-//! How often the lanes are wrong: equals that fail (A/A), and slowdowns of a tenth that go through.
+//! How often the lanes are wrong: equals that fail (A/A), and slowdowns that go through.
 //!
-//! Not here: proof about a certain machine. How values scatter is assumed below; an A/A series of live runs through the gate shows it for
-//! one's own.
+//! Not here: proof about a certain machine. How values scatter stands below, measured on one; an A/A series of live runs through the gate
+//! shows it for one's own.
 
 use rand::Rng;
 
@@ -16,17 +16,17 @@ use crate::simulate::seed::Seed;
 
 /// Comparisons of each kind.
 pub const TRIALS: u32 = 400;
-/// The injected slowdown.
-pub const SLOWER: f64 = 1.1;
 /// The tolerance of both lanes with intervals, the usual one.
 const TOLERANCE: f64 = 0.05;
 
-/// ASSUMPTION: a p99 of one seed is within 3 % of that of all seeds, two times in three.
-const SEED_NOISE: f64 = 0.03;
-/// ASSUMPTION: a live run repeated at once differs by 3 %, two times in three.
-const RUN_NOISE: f64 = 0.03;
-/// ASSUMPTION: from pair to pair, the machine itself is faster or slower by 10 %.
-const MACHINE_NOISE: f64 = 0.1;
+/// A p99 of one seed is so close to that of all seeds, two times in three: measured with ten seeds of `aggregator-crash`, the scenario
+/// that scatters most.
+const SEED_NOISE: f64 = 0.02;
+/// By how much the median of the service time differs between live runs of one program, two times in three: measured with four
+/// interleaved pairs of `sixty-thousand` (10,000 requests each) on a virtual machine with two shared cores, 2026-11-29.
+const RUN_NOISE: f64 = 0.13;
+/// From pair to pair of the same series: what the machine did meanwhile.
+const MACHINE_NOISE: f64 = 0.17;
 /// ASSUMPTION: one run in 20 is disturbed, and takes 30 % longer.
 const DISTURBED: (f64, f64) = (0.05, 1.3);
 /// Counts of instructions repeat to within a thousandth.
@@ -41,7 +41,9 @@ pub struct Row {
     pub false_failures: u32,
     /// The most that is accepted.
     pub false_failures_max: u32,
-    /// Slowdowns that failed, of [`TRIALS`].
+    /// How much slower the others were, in percent.
+    pub slower_percent: u32,
+    /// Of these slowdowns, those that failed, of [`TRIALS`].
     pub found: u32,
     /// The fewest that are accepted.
     pub found_min: u32,
@@ -58,21 +60,22 @@ impl Row {
 /// Compares equals and slowdowns in every lane; equal seeds give equal rows.
 #[must_use]
 pub fn run(seed: u64) -> Vec<Row> {
-    let lanes: [(&'static str, Trial, f64, f64); 7] = [
-        ("simulation, one seed", one_seed, 0.0, 1.0),
-        ("simulation, 8 seeds", |bits, slower| seeds(bits, slower, 8), 0.025, 0.7),
-        ("simulation, 32 seeds", |bits, slower| seeds(bits, slower, 32), 0.025, 0.9),
-        ("instructions", count, 0.0, 1.0),
-        ("live, 10 pairs", |bits, slower| pairs(bits, slower, 10), 0.01, 0.3),
-        ("live, 40 pairs", |bits, slower| pairs(bits, slower, 40), 0.01, 0.6),
-        ("trend, 30 points", history, 0.05, 0.9),
+    let lanes: [(&'static str, Trial, f64, u32, f64); 8] = [
+        ("simulation, one seed", one_seed, 0.0, 10, 1.0),
+        ("simulation, 8 seeds", |bits, slower| seeds(bits, slower, 8), 0.025, 10, 0.7),
+        ("simulation, 32 seeds", |bits, slower| seeds(bits, slower, 32), 0.025, 10, 0.9),
+        ("instructions", count, 0.0, 10, 1.0),
+        ("live, 10 pairs", |bits, slower| pairs(bits, slower, 10), 0.01, 10, 0.0),
+        ("live, 10 pairs", |bits, slower| pairs(bits, slower, 10), 0.01, 50, 0.8),
+        ("live, 40 pairs", |bits, slower| pairs(bits, slower, 40), 0.01, 25, 0.8),
+        ("trend, 30 points", history, 0.05, 10, 0.9),
     ];
-    let row = |(lane, trial, most, least): (&'static str, Trial, f64, f64)| {
-        let mut bits = Chance(Seed(seed).stream(&format!("gate/self-test/{lane}")));
+    let row = |(lane, trial, most, slower_percent, least): (&'static str, Trial, f64, u32, f64)| {
+        let mut bits = Chance(Seed(seed).stream(&format!("gate/self-test/{lane}/{slower_percent}")));
         let mut failed = |slower| (0..TRIALS).filter(|_| trial(&mut bits, slower)).count() as u32;
-        let (false_failures, found) = (failed(1.0), failed(SLOWER));
+        let (false_failures, found) = (failed(1.0), failed(1.0 + f64::from(slower_percent) / 100.0));
         let share = |share: f64| (share * f64::from(TRIALS)) as u32;
-        Row { lane, false_failures, false_failures_max: share(most), found, found_min: share(least) }
+        Row { lane, false_failures, false_failures_max: share(most), slower_percent, found, found_min: share(least) }
     };
     lanes.into_iter().map(row).collect()
 }

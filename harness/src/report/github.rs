@@ -2,8 +2,6 @@
 //!
 //! Not here: the step summary, which is the Markdown one.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
 use super::{
@@ -18,8 +16,7 @@ pub fn annotations(results: &[Stored]) -> String {
     let mut out = String::new();
     for Stored { scenario, json, .. } in results {
         let mut tell = |level: &str, what: &str, message: &str| {
-            let title = property(&format!("{scenario}: {what}"));
-            writeln!(out, "::{level} title={title}::{}", data(message)).expect("a String takes all that is written");
+            out += &command(level, &format!("{scenario}: {what}"), message);
         };
         for threshold in list(json, "thresholds").iter().filter(|t| t["passed"] != true) {
             let metric = word(threshold, "metric");
@@ -42,6 +39,11 @@ pub fn annotations(results: &[Stored]) -> String {
         }
     }
     out
+}
+
+/// A workflow command and the end of its line: an annotation of that level.
+pub(crate) fn command(level: &str, title: &str, message: &str) -> String {
+    format!("::{level} title={}::{}\n", property(title), data(message))
 }
 
 /// Source: actions/toolkit, `command.ts`: what must be escaped in a command's message.

@@ -2,7 +2,7 @@
 //!
 //! Not here: judging them again.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use serde_json::Value;
 
@@ -35,9 +35,19 @@ pub struct ReadError {
 /// If the file can't be read, is cut, was edited, or is of another schema.
 pub fn read(path: &Path) -> Result<Stored, ReadError> {
     let file = path.display().to_string();
-    let text = fs::read_to_string(path);
-    let text = text.map_err(|error| ReadError { file: file.clone(), what: format!("can't read it: {error}") })?;
-    Stored::of(&file, &text)
+    match text(path, "the result.json of a run") {
+        Ok(text) => Stored::of(&file, &text),
+        Err(what) => Err(ReadError { file, what }),
+    }
+}
+
+/// The text of a file that must be `wanted`, or why there is none.
+pub(crate) fn text(path: &Path, wanted: &str) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => format!("it is no text, expected {wanted}"),
+        io::ErrorKind::IsADirectory => format!("it is a folder, expected {wanted}"),
+        _ => format!("can't read it: {error}"),
+    })
 }
 
 impl Stored {
@@ -49,10 +59,17 @@ impl Stored {
         let wrong = |what: String| ReadError { file: file.to_owned(), what };
         let json: Value = serde_json::from_str(text)
             .map_err(|error| wrong(format!("it is cut short or no JSON ({error}); run the scenario again")))?;
-        let schema = json["schema"].as_u64();
-        if schema != Some(SCHEMA.into()) {
-            let found = schema.map_or("none".to_owned(), |n| n.to_string());
-            return Err(wrong(format!("schema {found}, expected {SCHEMA}; run the scenario again with this version")));
+        match json["schema"].as_u64() {
+            Some(schema) if schema == u64::from(SCHEMA) => {}
+            Some(schema) => {
+                return Err(wrong(format!(
+                    "schema {schema}, expected {SCHEMA}; run the scenario again with this version"
+                )));
+            }
+            None => {
+                let found = if json["baseline"].is_null() { "it has no schema" } else { "this is a baseline" };
+                return Err(wrong(format!("{found}, expected the result.json of a run")));
+            }
         }
         if !seal::is_intact(text) {
             return Err(wrong(
@@ -78,7 +95,7 @@ pub(super) fn word<'a>(json: &'a Value, key: &str) -> &'a str {
 }
 
 /// What a threshold found, with its unit.
-pub(super) fn found(threshold: &Value) -> String {
+pub(crate) fn found(threshold: &Value) -> String {
     match (threshold["value"].as_f64(), word(threshold, "unit")) {
         (None, _) => word(threshold, "note").to_owned(),
         (Some(us), "us") => format::duration(us as u64),

@@ -32,13 +32,16 @@ fn a_result_that_was_cut_or_edited_is_refused() {
 fn a_result_of_another_schema_is_refused_by_its_number() {
     let other = text().replace("\"schema\": 1,", "\"schema\": 99,");
     assert!(refused(&other).contains("schema 99, expected 1"));
-    assert!(refused("{}").contains("schema none"));
+    assert!(refused("{}").ends_with("it has no schema, expected the result.json of a run"));
+    assert!(refused("{\"baseline\": 1}").ends_with("this is a baseline, expected the result.json of a run"));
 }
 
 #[test]
 fn a_file_that_is_not_there_is_one_clear_error() {
     let told = read(Path::new("no/such/result.json")).expect_err("it is not there").to_string();
     assert!(told.starts_with("no/such/result.json: can't read it:"), "{told}");
+    let told = read(Path::new("src")).expect_err("it is a folder").to_string();
+    assert_eq!(told, "src: it is a folder, expected the result.json of a run");
 }
 
 #[test]
