@@ -29,7 +29,12 @@
           };
           legacyPackages = { inherit (scenarios) results sweeps; };
           apps = scenarios.apps;
-          checks = import ./nix/checks.nix { inherit lib pkgs georush; } // scenarios.gates;
+          checks =
+            import ./nix/checks.nix {
+              inherit lib pkgs georush;
+              module = self.nixosModules.default;
+            }
+            // scenarios.gates;
           devShells.default = pkgs.mkShell {
             inputsFrom = [ georush ];
             packages = [

@@ -20,6 +20,29 @@ rec {
     filter
     mapAttrs
     ;
+  inherit (builtins) concatMap;
+
+  optional = condition: value: if condition then [ value ] else [ ];
+  optionalAttrs = condition: set: if condition then set else { };
+  boolToString = value: if value then "true" else "false";
+  filterAttrs = keep: set: removeAttrs set (filter (name: !keep name set.${name}) (attrNames set));
+  recursiveUpdate =
+    old: new:
+    old
+    // mapAttrs (
+      name: value:
+      if builtins.isAttrs value && builtins.isAttrs (old.${name} or null) then
+        recursiveUpdate old.${name} value
+      else
+        value
+    ) new;
+  escapeShellArg =
+    text:
+    if builtins.match "[[:alnum:],._+:@%/-]+" text != null then
+      text
+    else
+      "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] text}'";
+  escapeShellArgs = list: concatStringsSep " " (map escapeShellArg list);
 
   nameValuePair = name: value: { inherit name value; };
   genAttrs = names: f: listToAttrs (map (name: nameValuePair name (f name)) names);

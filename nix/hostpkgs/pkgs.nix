@@ -59,7 +59,13 @@ let
 
   pkgs = rec {
     inherit lib;
-    stdenv = { inherit mkDerivation; };
+    stdenv = {
+      inherit mkDerivation;
+      hostPlatform = {
+        inherit system;
+        isLinux = lib.hasSuffix "-linux" system;
+      };
+    };
 
     callPackage =
       file: overrides:
@@ -106,6 +112,8 @@ let
       "rustfmt"
     ];
     bashInteractive = hostPackage "bash" [ "bash" ];
+    coreutils = hostPackage "coreutils" [ "kill" ];
+    systemd = hostPackage "systemd" [ "systemd-analyze" ];
 
     mkShell =
       {
