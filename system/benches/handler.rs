@@ -5,67 +5,23 @@
 
 #[path = "parts/addresses.rs"]
 mod addresses;
+#[path = "parts/calls.rs"]
+mod calls;
 
-use std::{env, hint::black_box, net::IpAddr, path::PathBuf, sync::Arc};
+use std::hint::black_box;
 
 use addresses::Random;
-use arc_swap::ArcSwap;
+use calls::{KEYS, PEER, api, forget, request};
 use criterion::{BatchSize, Criterion, Throughput};
 use georush_system::{
-    address::Trusted,
-    api::{Api, Data},
-    core::{Identifier, Origin, Status, Version},
-    edge::{Ask, Edge, Settings, Want},
-    geo::{self, Geo},
+    core::Identifier,
+    edge::{Ask, Want},
     http::Handler,
-    item::{Account, Item},
     key,
-    plans::Plans,
 };
-use hyper::{Request, http::request::Parts};
+use hyper::http::request::Parts;
 
-const KEYS: usize = 10_000;
 const BATCH: usize = 4_096;
-const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 114, 7));
-
-fn api() -> (Api, Vec<String>) {
-    let plans = "[plans.all]\nquota = 1_000_000_000_000\npaid = true";
-    let plans = Plans::parse(plans, "plans.toml").expect("good plans");
-    let files = env::var_os("GEORUSH_CITY").map(PathBuf::from).into_iter().collect();
-    let geo = Geo::load(&geo::Settings { files, ..geo::Settings::default() }).expect("good data");
-    let data = Arc::new(ArcSwap::from_pointee(Data::new(geo)));
-    let edge = Arc::new(Edge::new(Settings::new(Origin::default()), &plans));
-    let api = Api::new(data, edge, Trusted::default(), Box::new(Vec::new));
-    let keys: Vec<String> = (0..KEYS).map(|number| format!("{number:056x}")).collect();
-    let now = api.now();
-    for key in &keys {
-        let account = Account {
-            plan: "all".into(),
-            created: now,
-            status: Status::Active,
-            whitelist: None,
-            label: "".into(),
-            version: Version { generation: 0, number: 1 },
-        };
-        api.edge.apply(now, &Item { subject: key::identifier(key), account: Some(account), usage: None });
-    }
-    (api, keys)
-}
-
-fn request(ip: IpAddr, key: &str) -> Parts {
-    let request = Request::builder()
-        .uri(format!("/{ip}?api-key={key}"))
-        .header("host", "127.0.0.1:8080")
-        .header("user-agent", "ipdata-python")
-        .header("accept", "*/*");
-    request.body(()).expect("a request").into_parts().0
-}
-
-/// Usage is written by a thread of its own in the service; here it is thrown away between batches.
-fn forget(api: &Api) {
-    let mut lines = Vec::new();
-    api.edge.drain(api.now(), &mut lines);
-}
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
