@@ -1,7 +1,7 @@
-//! Which windows of a subject the centre keeps, and how changes raise their counts: the one place of these rules, whatever keeps
-//! the counts.
+//! Which windows of a subject the centre keeps, and how changes raise their counts.
 //!
-//! Not here: versions and storing, which are the tables'.
+//! Not here: versions and storing, which are the tables'. The adapter for DynamoDB (`system/aws/src/central/counting.rs`) still has a
+//! copy of these rules, which tells late updates only where nothing of the subject was raised.
 
 use super::{Change, Count};
 use crate::{time::Timestamp, usage::Origin, window::WindowId};
