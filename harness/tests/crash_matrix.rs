@@ -150,7 +150,7 @@ fn an_aggregator_that_wakes_after_its_lease_changes_nothing() {
     let second = cluster.aggregator(None);
     for round in 0..4 {
         let (sleeper, _other) = if round % 2 == 0 { (&first, &second) } else { (&second, &first) };
-        sleeper.signal("STOP");
+        stop_without_lock(&cluster, sleeper);
         served += edge.serve(&key, 10);
         cluster.settles(&REGIONS, served, "the other has taken over");
         served += edge.serve(&key, 10);
@@ -158,6 +158,19 @@ fn an_aggregator_that_wakes_after_its_lease_changes_nothing() {
         served += edge.serve(&key, 10);
         cluster.settles(&REGIONS, served, "both are awake");
     }
+}
+
+/// Pauses a process while it holds no lock on the central table: whoever sleeps with it stops everybody.
+fn stop_without_lock(cluster: &Cluster, role: &Role) {
+    let central = rusqlite::Connection::open(cluster.path.join("state/central.db")).expect("opens");
+    eventually("a moment without a lock", || {
+        role.signal("STOP");
+        let is_free = central.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok();
+        if !is_free {
+            role.signal("CONT");
+        }
+        is_free
+    });
 }
 
 #[test]
