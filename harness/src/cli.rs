@@ -30,7 +30,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use georush::{live::guard, report::progress::Audience};
+#[cfg(target_os = "linux")]
+use georush::live::guard;
+use georush::report::progress::Audience;
 
 /// Could not run: bad arguments, scenario or environment.
 const COULD_NOT_RUN: u8 = 2;
@@ -250,6 +252,7 @@ impl Stop {
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
     guard::obey();
     let done = match Cli::try_parse() {
         Ok(cli) => match &cli.command {

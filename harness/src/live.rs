@@ -102,6 +102,9 @@ pub enum Error {
 /// Everything in it that the live mode can't do.
 pub fn check(scenario: &Scenario, file: &str, on_target: bool) -> Result<(), Error> {
     let mut wrong: Vec<String> = faults::check(scenario, file, on_target).err().into_iter().collect();
+    if !cfg!(target_os = "linux") {
+        wrong.push("the live mode needs Linux: run the scenario without --mode live, or on another machine".to_owned());
+    }
     if matches!(scenario.system.pipeline, Pipeline::FixedLag { .. }) {
         wrong.push(format!(
             "{file}: pipeline.model is \"fixed-lag\", expected \"stages\": the live mode's pipeline is real"

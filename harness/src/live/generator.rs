@@ -4,23 +4,21 @@
 //! there; no timer of a runtime is involved. Not here: who asks for what and when, which is the [`Plan`]'s.
 
 mod connection;
+#[cfg_attr(not(target_os = "linux"), path = "generator/elsewhere.rs")]
+mod readiness;
 mod response;
 
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    num::NonZeroU64,
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use cpu_time::ThreadTime;
-use rustix::{
-    event::{Timespec, epoll},
-    io::Errno,
-};
 
 use super::clock::Clock;
 use connection::{Connection, Progress};
+use readiness::{Event, Readiness, Ready};
 
 /// [`Settings::spin_us`] of a live run: timers of the kernel come some 50 us late.
 pub const SPIN_US: u64 = 120;
@@ -140,7 +138,7 @@ pub struct Effort {
 #[derive(Debug)]
 pub struct Generator {
     settings: Settings,
-    epoll: std::os::fd::OwnedFd,
+    readiness: Readiness,
     connections: Vec<Option<Connection>>,
     /// How often each place in `connections` was used: events of its predecessors are ignored.
     generations: Vec<u32>,
@@ -161,12 +159,10 @@ impl Generator {
     /// A generator without connections.
     ///
     /// # Errors
-    /// If the kernel gives no epoll instance.
+    /// If the kernel can't watch connections.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        // Timers are as exact as the kernel can make them; without it they may be 50 us later. Best effort.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
         Ok(Self {
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            readiness: Readiness::new()?,
             connections: Vec::new(),
             generations: Vec::new(),
             free: Vec::new(),
@@ -235,16 +231,11 @@ impl Generator {
     }
 
     /// Waits for events until `due_us`: asleep as long as that is far, spinning from then on. Events end either.
-    fn wait(&self, clock: &Clock, due_us: i64, events: &mut Vec<epoll::Event>) {
+    fn wait(&self, clock: &Clock, due_us: i64, events: &mut Vec<Event>) {
         loop {
-            events.clear();
             let left_us = due_us.saturating_sub(clock.signed_us());
             let sleep_us = (left_us - self.settings.spin_us.cast_signed()).clamp(0, SLEEP_US_MAX);
-            let timeout = Timespec { tv_sec: 0, tv_nsec: sleep_us * 1_000 };
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&timeout)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => unreachable!("an epoll instance that is open can be waited for: {error}"),
-            }
+            self.readiness.wait(sleep_us, events);
             if !events.is_empty() || left_us <= 0 || sleep_us == SLEEP_US_MAX {
                 return;
             }
@@ -291,9 +282,8 @@ impl Generator {
             self.connections.len() - 1
         });
         self.generations[place] = self.generations[place].wrapping_add(1);
-        let data = epoll::EventData::new_u64(u64::from(self.generations[place]) << 32 | place as u64);
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        if epoll::add(&self.epoll, &connection, data, flags).is_err() {
+        let token = u64::from(self.generations[place]) << 32 | place as u64;
+        if self.readiness.add(&connection, token).is_err() {
             self.free.push(place);
             return None;
         }
@@ -302,24 +292,18 @@ impl Generator {
         Some(place)
     }
 
-    fn take_events(&mut self, now_us: i64, events: &[epoll::Event]) {
+    fn take_events(&mut self, now_us: i64, events: &[Event]) {
         let now_us = now_us.max(0).cast_unsigned();
-        for event in events {
-            let (data, flags) = (event.data.u64(), event.flags);
-            let place = (data & 0xFFFF_FFFF) as usize;
-            if self.generations[place] != (data >> 32) as u32 {
+        for Ready { token, writable, readable, closed } in events.iter().map(Ready::from) {
+            let place = (token & 0xFFFF_FFFF) as usize;
+            if self.generations[place] != (token >> 32) as u32 {
                 continue;
             }
-            if flags.intersects(epoll::EventFlags::OUT | epoll::EventFlags::ERR | epoll::EventFlags::HUP)
-                && let Some(connection) = self.connections[place].as_mut()
-            {
+            if writable && let Some(connection) = self.connections[place].as_mut() {
                 let progress = connection.writable();
                 self.take_progress(now_us, place, progress);
             }
-            let closed = flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
-            if (flags.contains(epoll::EventFlags::IN) || closed)
-                && let Some(connection) = self.connections[place].as_mut()
-            {
+            if readable && let Some(connection) = self.connections[place].as_mut() {
                 let progress = connection.readable();
                 self.take_progress(now_us, place, progress);
                 if closed && self.connections[place].as_ref().is_some_and(|connection| connection.flight.is_none()) {
@@ -404,7 +388,7 @@ impl Generator {
         self.discard(place);
     }
 
-    /// Closes a connection. The kernel takes it out of the epoll instance.
+    /// Closes a connection. The kernel no longer watches it then.
     fn discard(&mut self, place: usize) {
         if let Some(connection) = self.connections[place].take() {
             self.generations[place] = self.generations[place].wrapping_add(1);

@@ -3,9 +3,7 @@
 //! The harness names itself in the environment of each process that it starts; that process asks the kernel, first thing, to be
 //! killed when its parent dies. This holds after SIGKILL and panics, too. Not here: the orderly end, which is the topology's.
 
-use std::{env, process::Command};
-
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use std::process::Command;
 
 const PARENT: &str = "GEORUSH_PARENT";
 
@@ -15,7 +13,11 @@ pub fn bind(command: &mut Command) {
 }
 
 /// If this process was started by a harness: makes it end with that one, or now if that one is gone.
+#[cfg(target_os = "linux")]
 pub fn obey() {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    use std::env;
+
     let Some(parent) = env::var_os(PARENT).and_then(|value| value.to_str().and_then(|text| text.parse::<i32>().ok()))
     else {
         return;

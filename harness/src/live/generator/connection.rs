@@ -10,10 +10,13 @@ use std::{
 use rustix::{
     buffer::spare_capacity,
     io::{self, Errno},
-    net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, sockopt},
+    net::{self, AddressFamily, RecvFlags, SendFlags, sockopt},
 };
 
-use super::response::{self, Head};
+use super::{
+    readiness,
+    response::{self, Head},
+};
 
 /// Bytes that can be read at once, at least.
 const CHUNK: usize = 16 * 1024;
@@ -50,8 +53,7 @@ impl Connection {
     /// Begins to connect.
     pub(super) fn open(region: usize, address: SocketAddr) -> io::Result<Self> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = net::socket_with(family, SocketType::STREAM, flags, Some(ipproto::TCP))?;
+        let socket = readiness::socket(family)?;
         sockopt::set_tcp_nodelay(&socket, true)?;
         match net::connect(&socket, &address) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
@@ -74,7 +76,7 @@ impl Connection {
             return Progress::Waits;
         }
         while self.written < self.out.len() {
-            match net::send(&self.socket, &self.out[self.written..], SendFlags::NOSIGNAL) {
+            match net::send(&self.socket, &self.out[self.written..], SendFlags::empty()) {
                 Ok(sent) => self.written += sent,
                 Err(Errno::AGAIN | Errno::INTR) => return Progress::Waits,
                 Err(_) => return Progress::Dead { sent: self.written > 0 },
