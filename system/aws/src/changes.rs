@@ -39,7 +39,7 @@ impl Changes {
             let remedy = "enable its stream with the view NEW_AND_OLD_IMAGES".to_owned();
             table.service.error("DescribeTable", format!("{} has no stream", table.resource()), remedy)
         })?;
-        let config = calls.load(&table.at.place);
+        let config = calls.at(&table.at.place);
         let service = Service::new(calls, "DynamoDB Streams", "DYNAMODB_STREAMS", &table.at.place, &config);
         let resource = format!("the stream of {}", table.resource());
         Ok(Self { client: Client::new(&config), service, arn, resource })

@@ -14,6 +14,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::{error::metadata::ProvideErrorMetadata, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_types::origin::Origin;
 use georush_system::backend::config::Place;
 use georush_system::store::Error;
 use tokio::runtime::{Handle, Runtime};
@@ -23,29 +24,19 @@ const TRY: Duration = Duration::from_secs(2);
 const CALL: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 
-/// Threads that calls run on; whoever calls waits.
+/// What all calls of a process share: threads that they run on, credentials, connections. Whoever calls waits.
 #[derive(Debug, Clone)]
-pub(crate) struct Calls(Arc<Runtime>);
+pub(crate) struct Calls {
+    runtime: Arc<Runtime>,
+    config: SdkConfig,
+}
 
 impl Calls {
-    pub(crate) fn new() -> Result<Self, Error> {
+    /// `region` is where credentials are asked for, if they have to be.
+    pub(crate) fn new(region: &str) -> Result<Self, Error> {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         runtime.worker_threads(2).thread_name("aws").enable_all();
-        let told = |source| Error::Directory { directory: "threads for calls of AWS".into(), source };
-        Ok(Self(Arc::new(runtime.build().map_err(told)?)))
-    }
-
-    /// Waits for `call`.
-    pub(crate) fn wait<F: Future>(&self, call: F) -> F::Output {
-        match Handle::try_current() {
-            // A thread of the server, with a request that reads its row: its other tasks move to another thread meanwhile.
-            Ok(_) => tokio::task::block_in_place(|| self.0.block_on(call)),
-            Err(_) => self.0.block_on(call),
-        }
-    }
-
-    /// Endpoint, region and credentials of `place`; what it leaves open is AWS's convention.
-    pub(crate) fn load(&self, place: &Place) -> SdkConfig {
+        let runtime = runtime.build().map_err(|source| Error::Threads("AWS", source))?;
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let timeouts =
             TimeoutConfig::builder().connect_timeout(TRY).operation_attempt_timeout(TRY).operation_timeout(CALL);
@@ -54,15 +45,33 @@ impl Calls {
             .with_max_attempts(TRIES)
             .with_initial_backoff(Duration::from_millis(100))
             .with_max_backoff(Duration::from_secs(1));
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        let loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(Builder::new().tls_provider(ring).build_https())
-            .region(Region::new(place.region.clone()))
+            .region(Region::new(region.to_owned()))
             .timeout_config(timeouts.build())
             .retry_config(retries);
-        if let Some(endpoint) = &place.endpoint {
-            loader = loader.endpoint_url(endpoint);
+        let config = runtime.block_on(loader.load());
+        Ok(Self { runtime: Arc::new(runtime), config })
+    }
+
+    /// Waits for `call`.
+    pub(crate) fn wait<F: Future>(&self, call: F) -> F::Output {
+        match Handle::try_current() {
+            // A thread of the server, with a request that reads its row: its other tasks move to another thread meanwhile.
+            Ok(_) => tokio::task::block_in_place(|| self.runtime.block_on(call)),
+            Err(_) => self.runtime.block_on(call),
         }
-        self.wait(loader.load())
+    }
+
+    /// How clients reach `place`; what it leaves open is AWS's convention.
+    pub(crate) fn at(&self, place: &Place) -> SdkConfig {
+        let mut config = self.config.to_builder().region(Region::new(place.region.clone()));
+        if let Some(endpoint) = &place.endpoint {
+            config.set_endpoint_url(Some(endpoint.clone()));
+            // Wins over variables that name the endpoint of one service.
+            config.insert_origin("endpoint_url", Origin::shared_config());
+        }
+        config.build()
     }
 }
 

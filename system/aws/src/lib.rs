@@ -50,9 +50,9 @@ impl Aws {
     /// Clients for all of it; makes what is missing if the settings say so.
     ///
     /// # Errors
-    /// If something that is to be made can't be made.
+    /// If threads can't be had, or something that is to be made can't be made.
     pub fn open(settings: Settings) -> Result<Self, Error> {
-        let calls = Calls::new()?;
+        let calls = Calls::new(&settings.central.place.region)?;
         let central = Table::open(&calls, &settings.central);
         let kinesis = Kinesis::open(&calls, &settings);
         if settings.create {

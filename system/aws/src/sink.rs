@@ -103,7 +103,7 @@ pub(crate) struct LogGroup {
 
 impl LogGroup {
     pub(crate) fn open(calls: &Calls, place: &Place, name: &str) -> Self {
-        let config = calls.load(place);
+        let config = calls.at(place);
         let service = Service::new(calls, "CloudWatch Logs", "CLOUDWATCH_LOGS", place, &config);
         Self { client: aws_sdk_cloudwatchlogs::Client::new(&config), service, name: name.to_owned() }
     }

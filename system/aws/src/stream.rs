@@ -37,7 +37,7 @@ pub(crate) struct Kinesis {
 impl Kinesis {
     pub(crate) fn open(calls: &Calls, settings: &Settings) -> Self {
         let place = &settings.central.place;
-        let config = calls.load(place);
+        let config = calls.at(place);
         let service = Service::new(calls, "Kinesis", "KINESIS", place, &config);
         Self { client: Client::new(&config), service, name: settings.stream.clone() }
     }
@@ -111,8 +111,10 @@ impl Source for Kinesis {
 pub(crate) struct Places {
     /// By number of the shard.
     shards: Vec<PlacesOfShard>,
-    /// Where the next life begins, by name of the shard; set by the central table, taken by the stream.
-    begin: Option<BTreeMap<String, String>>,
+    /// How far each shard is counted, as the central table has it, by name of the shard.
+    counted: BTreeMap<String, String>,
+    /// A life begins there; set by the central table, taken by the stream.
+    begins: bool,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +130,7 @@ impl Places {
     /// Begins a life after `positions`.
     pub(crate) fn begin(&mut self, positions: BTreeMap<String, String>) {
         self.shards.clear();
-        self.begin = Some(positions);
+        (self.counted, self.begins) = (positions, true);
     }
 
     /// Name of a shard, and the sequence number of one of its records.
@@ -137,10 +139,22 @@ impl Places {
         Some((&shard.id, shard.since.get(&number)?))
     }
 
-    /// What is before a stored checkpoint is not asked for again.
-    pub(crate) fn checkpointed(&mut self, shard: u16, number: u64) {
-        if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
-            shard.since = shard.since.split_off(&number);
+    /// How far each shard is counted once these records are, too. What the service has forgotten needs no place.
+    pub(crate) fn after(&self, moved: &[(u16, u64)]) -> BTreeMap<String, String> {
+        let mut counted = self.counted.clone();
+        let place = |&(shard, number)| self.of(shard, number).map(|(name, place)| (name.to_owned(), place.to_owned()));
+        counted.extend(moved.iter().filter_map(place));
+        counted.retain(|name, _| self.shards.iter().any(|shard| shard.id == *name));
+        counted
+    }
+
+    /// That is stored: what is before it is not asked for again.
+    pub(crate) fn checkpointed(&mut self, moved: &[(u16, u64)], counted: BTreeMap<String, String>) {
+        self.counted = counted;
+        for &(shard, number) in moved {
+            if let Some(shard) = self.shards.get_mut(usize::from(shard)) {
+                shard.since = shard.since.split_off(&number);
+            }
         }
     }
 }
@@ -174,9 +188,11 @@ impl backend::Stream for Stream {
     }
 
     fn shards(&mut self) -> Result<u16, Error> {
-        if let Some(positions) = lock(&self.places).begin.take() {
-            self.shards.begin(positions);
+        let mut places = lock(&self.places);
+        if std::mem::take(&mut places.begins) {
+            self.shards.begin(places.counted.clone());
         }
+        drop(places);
         let shards = &mut self.shards;
         self.gate.pass(|| shards.list())?;
         let mut places = lock(&self.places);

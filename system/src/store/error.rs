@@ -98,6 +98,9 @@ pub enum Error {
     /// The central table is being made whole.
     #[error("counts are being made whole; nothing is published until the aggregator has come to where the stream was")]
     HeldBack,
+    /// The threads that wait for a service can't be had.
+    #[error("threads for calls of {0} can't be started: {1}; allow this user more processes (`ulimit -u`)")]
+    Threads(&'static str, io::Error),
     /// A service of another backend did not do it.
     #[error("{endpoint}: {operation} failed: {found}; {remedy}")]
     Service {

@@ -6,18 +6,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue as Value, PutRequest, TransactWriteItem, Update as DynamoUpdate, WriteRequest,
-};
+use aws_sdk_dynamodb::types::{AttributeValue as Value, TransactWriteItem, Update as DynamoUpdate};
 use georush_core::{
     Origin, Timestamp, Version,
-    aggregator::{Effect, Gaps, Lane, Update},
-    count::{Change, Count},
+    aggregator::{Effect, Gaps, Lane},
+    count::{WindowCount, Windows},
     time::SECOND_US,
 };
 use georush_system::{
     item::Usage,
-    store::{Applied, Batch, Error, Lease, Position},
+    store::{Applied, Batch, DeadLetter, Error, Lease, Position},
 };
 
 use super::{Central, TRIES, next_version};
@@ -35,12 +33,8 @@ const LEASE_US_MIN: u64 = 20 * SECOND_US;
 /// `pk` of dead letters.
 const DEAD_LETTERS: &str = "dead-letters";
 const DEAD_LETTERS_KEPT_S: u64 = 30 * 86_400;
-/// Items of one BatchWriteItem, and of one TransactWriteItems. Source: API reference.
-const PUTS_MAX: usize = 25;
+/// Items of one TransactWriteItems. Source: API reference.
 const TRANSACTION_MAX: usize = 100;
-
-/// Updates of one subject: of each window its updates and when its newest event was decided.
-type Row<'a> = Vec<(Timestamp, &'a [Effect])>;
 
 impl Central {
     pub(super) fn take_lease(&self, now: Timestamp, lasts_us: u64) -> Result<Option<Lease>, Error> {
@@ -106,42 +100,37 @@ impl Central {
         Ok(applied)
     }
 
-    /// Raises the counts of all rows.
+    /// Raises the counts of all subjects. One that somebody else changes meanwhile is read again.
     fn raise(&self, generation: u32, batch: &Batch<'_>) -> Result<Applied, Error> {
-        let mut open = rows_of(batch);
+        let mut open = batch.by_subject();
         let mut applied = Applied::default();
         for _ in 0..TRIES {
             if open.is_empty() {
                 return Ok(applied);
             }
-            let subjects: Vec<String> = open.keys().cloned().collect();
-            let stored = self.table.items(&subjects)?;
-            let mut stored: HashMap<String, Attributes> = stored
-                .into_iter()
-                .filter_map(|attributes| Some((string(&attributes, rows::PK)?.to_owned(), attributes)))
-                .collect();
-            let mut writes = Vec::new();
-            for (subject, row) in &open {
-                let attributes = stored.remove(subject).unwrap_or_default();
-                if let Some(write) = self.raised(generation, subject, row, &attributes)? {
-                    writes.push((subject.clone(), write));
-                } else {
-                    applied.late += late(row, &attributes);
+            let subjects: Vec<String> = open.iter().map(|changes| changes.subject.clone()).collect();
+            let stored = self.table.items(&subjects)?.into_iter();
+            let stored = stored.filter_map(|row| Some((string(&row, rows::PK)?.to_owned(), row)));
+            let mut stored: HashMap<String, Attributes> = stored.collect();
+            let (mut writes, mut raised) = (Vec::new(), Vec::new());
+            for changes in open {
+                let row = stored.remove(&changes.subject).unwrap_or_default();
+                let windows = rows::windows(&row).ok_or_else(|| self.table.unreadable(&row))?;
+                let mut windows = Windows::new(windows.iter().map(Usage::count).collect());
+                let (changed, came) = changes.apply(&mut windows);
+                if changed.is_empty() {
+                    applied += came;
+                    continue;
                 }
+                writes.push(raised_row(generation, &changes.subject, windows.kept(), &row));
+                raised.push((changes, came));
             }
-            let raw: Vec<Write> = writes.iter().map(|(_, (write, _))| write.clone()).collect();
-            let mut again = BTreeMap::new();
-            let mut failed = None;
-            for ((subject, (_, grown)), done) in writes.into_iter().zip(self.table.write_all(&raw)) {
+            let (mut again, mut failed) = (Vec::new(), None);
+            for ((changes, came), done) in raised.into_iter().zip(self.table.write_all(&writes)) {
                 match done {
-                    Ok(()) => {
-                        applied.rows += 1;
-                        applied.grown += grown;
-                    }
+                    Ok(()) => applied += came,
                     // Another aggregator was faster, or this very write was answered too late and tried again.
-                    Err(failure) if failure.is_condition() => {
-                        again.extend(open.remove_entry(&subject));
-                    }
+                    Err(failure) if failure.is_condition() => again.push(changes),
                     Err(failure) => failed = Some(failure),
                 }
             }
@@ -153,44 +142,9 @@ impl Central {
         Err(self.contended("UpdateItem"))
     }
 
-    /// The write that raises the counts of a subject, and by how much; `None` if they are there already.
-    fn raised(
-        &self,
-        generation: u32,
-        subject: &str,
-        row: &Row<'_>,
-        attributes: &Attributes,
-    ) -> Result<Option<(Write, u64)>, Error> {
-        let mut windows = rows::windows(attributes).ok_or_else(|| self.table.unreadable(attributes))?;
-        let mut grown = 0;
-        for (counted_at, effects) in row {
-            grown += raise(&mut windows, *counted_at, effects);
-        }
-        if grown == 0 {
-            return Ok(None);
-        }
-        windows.sort_by_key(|usage| std::cmp::Reverse((usage.counted_at, usage.window)));
-        windows.truncate(2);
-        let old = rows::version_of(attributes, USAGE_VERSION);
-        let version = next_version(old, generation);
-        let newest = windows.first().map(|usage| usage.counted_at).unwrap_or_default();
-        let mut set = vec![
-            (WINDOWS.to_owned(), rows::of_windows(&windows)),
-            (USAGE_VERSION.to_owned(), text(rows::version_text(version))),
-        ];
-        let expiry = subject.parse().ok().and_then(|subject| rows::expiry(&subject, newest));
-        set.extend(expiry.map(|expiry| (EXPIRES.to_owned(), expiry)));
-        let (condition, values) = match old == Version::default() {
-            true => ("attribute_not_exists(usage_version)", Vec::new()),
-            false => ("usage_version = :a", vec![(":a", text(rows::version_text(old)))]),
-        };
-        let key = rows::key(subject, ROW);
-        Ok(Some((Write { key, set, condition: Some(condition.to_owned()), values, ..Write::default() }, grown)))
-    }
-
     fn put_dead_letters(&self, now: Timestamp, batch: &Batch<'_>) -> Result<(), Error> {
         let places = lock(&self.places);
-        let letter = |letter: &georush_system::store::DeadLetter| {
+        let letter = |letter: &DeadLetter| {
             let (shard, sequence) = places.of(letter.shard, letter.sequence)?;
             // The same letter has the same key when it is read again.
             let mut item = rows::key(DEAD_LETTERS, format!("{shard}#{sequence}#{:06}", letter.line));
@@ -201,48 +155,24 @@ impl Central {
                 ("reason".to_owned(), text(&letter.reason)),
                 (EXPIRES.to_owned(), number(kept)),
             ]);
-            let put = PutRequest::builder().set_item(Some(item)).build();
-            Some(WriteRequest::builder().put_request(put.expect("the item is given")).build())
+            Some(item)
         };
-        let letters: Vec<_> = batch.dead_letters.iter().filter_map(letter).collect();
+        let letters = batch.dead_letters.iter().filter_map(letter).collect();
         drop(places);
-        for chunk in letters.chunks(PUTS_MAX) {
-            let mut left = chunk.to_vec();
-            let mut tries = 0;
-            while !left.is_empty() {
-                let call = self.table.client.batch_write_item().request_items(&self.table.at.name, left);
-                let answer = self.table.service.call("BatchWriteItem", &self.table.resource(), call.send())?;
-                left = answer.unprocessed_items.unwrap_or_default().remove(&self.table.at.name).unwrap_or_default();
-                tries += 1;
-                if !left.is_empty() {
-                    if tries == TRIES {
-                        return Err(self.contended("BatchWriteItem"));
-                    }
-                    self.table.service.back_off(tries.min(6));
-                }
-            }
-        }
-        Ok(())
+        self.table.put_all(letters)
     }
 
     /// Makes lanes and checkpoints durable, if the lease is still held.
     fn checkpoint(&self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<(), Error> {
-        let stored = self.table.get(rows::key(OWN, AGGREGATION))?.unwrap_or_default();
-        let mut positions = match string(&stored, "stream") {
-            Some(of) if of == batch.stream => checkpoints(&stored),
-            _ => BTreeMap::new(),
-        };
         let mut moved = Vec::new();
         for effect in batch.effects {
-            if let Effect::Checkpoint { shard, sequence } = effect
-                && let Some((name, place)) = lock(&self.places).of(*shard, *sequence)
-            {
-                positions.insert(name.to_owned(), place.to_owned());
+            if let Effect::Checkpoint { shard, sequence } = effect {
                 moved.push((*shard, *sequence));
             }
         }
-        let positions = Value::M(positions.into_iter().map(|(name, place)| (name, text(place))).collect());
-        let set = vec![("stream".to_owned(), text(batch.stream)), ("shards".to_owned(), positions)];
+        let positions = lock(&self.places).after(&moved);
+        let shards = positions.iter().map(|(name, place)| (name.clone(), text(place)));
+        let set = vec![("stream".to_owned(), text(batch.stream)), ("shards".to_owned(), Value::M(shards.collect()))];
         let expires = now.after(lease.lasts_us());
         let lanes: Vec<Write> =
             lanes_by_origin(batch.lanes).into_iter().map(|(origin, set)| lane_write(origin, set)).collect();
@@ -253,8 +183,7 @@ impl Central {
             self.transact(&held(lease, expires, Vec::new()), chunk)?;
         }
         self.transact(&held(lease, expires, set), last)?;
-        let mut places = lock(&self.places);
-        moved.iter().for_each(|(shard, number)| places.checkpointed(*shard, *number));
+        lock(&self.places).checkpointed(&moved, positions);
         Ok(())
     }
 
@@ -313,62 +242,23 @@ fn checkpoints(stored: &Attributes) -> BTreeMap<String, String> {
     shards.into_iter().flatten().filter_map(place).collect()
 }
 
-/// The updates of a batch by subject and window.
-fn rows_of<'a>(batch: &Batch<'a>) -> BTreeMap<String, Row<'a>> {
-    let row = |effect: &Effect| match effect {
-        Effect::Update(update) => Some((update.subject, update.window)),
-        Effect::Checkpoint { .. } => None,
+/// The write of a subject's counts in place of those that `row` has.
+fn raised_row(generation: u32, subject: &str, kept: &[WindowCount], row: &Attributes) -> Write {
+    let old = rows::version_of(row, USAGE_VERSION);
+    let version = next_version(old, generation);
+    let windows: Vec<Usage> = kept.iter().map(|count| Usage::new(count, version)).collect();
+    let newest = kept.first().map(|count| count.counted_at).unwrap_or_default();
+    let mut set = vec![
+        (WINDOWS.to_owned(), rows::of_windows(&windows)),
+        (USAGE_VERSION.to_owned(), text(rows::version_text(version))),
+    ];
+    let expiry = subject.parse().ok().and_then(|subject| rows::expiry(&subject, newest));
+    set.extend(expiry.map(|expiry| (EXPIRES.to_owned(), expiry)));
+    let (condition, values) = match old == Version::default() {
+        true => ("attribute_not_exists(usage_version)", Vec::new()),
+        false => ("usage_version = :a", vec![(":a", text(rows::version_text(old)))]),
     };
-    let mut open = BTreeMap::<String, Row<'a>>::new();
-    for effects in batch.effects.chunk_by(|a, b| row(a).is_some() && row(a) == row(b)) {
-        if let Effect::Update(Update { subject, window, .. }) = effects[0] {
-            let counted_at = batch.counted_at.get(&(subject, window)).copied().unwrap_or_default();
-            let subject = batch.subjects[subject.index()].to_string();
-            open.entry(subject).or_default().push((counted_at, effects));
-        }
-    }
-    open
-}
-
-/// Raises the counts of one window; says by how much. A window that is older than two others is not begun.
-fn raise(windows: &mut Vec<Usage>, counted_at: Timestamp, effects: &[Effect]) -> u64 {
-    let Some(Effect::Update(Update { window, .. })) = effects.first() else { return 0 };
-    let known = windows.iter().position(|usage| usage.window == *window);
-    if known.is_none() && is_late(windows, counted_at) {
-        return 0;
-    }
-    let mut count = Count::default();
-    for &(origin, value) in known.iter().flat_map(|index| &windows[*index].components) {
-        count.apply(origin, Change::Raise(value));
-    }
-    let grown = effects.iter().map(|effect| match effect {
-        Effect::Update(update) => count.apply(update.origin, update.change),
-        Effect::Checkpoint { .. } => 0,
-    });
-    let grown = grown.sum();
-    if grown > 0 {
-        let before = known.map_or(counted_at, |index| windows.swap_remove(index).counted_at);
-        let (window, components, version) = (*window, count.components().collect(), Version::default());
-        windows.push(Usage { window, components, version, counted_at: counted_at.max(before) });
-    }
-    grown
-}
-
-fn is_late(windows: &[Usage], counted_at: Timestamp) -> bool {
-    windows.iter().filter(|usage| usage.counted_at > counted_at).count() >= 2
-}
-
-/// Updates of windows that are no longer kept.
-fn late(row: &Row<'_>, attributes: &Attributes) -> u64 {
-    let windows = rows::windows(attributes).unwrap_or_default();
-    let is_late = |(counted_at, effects): &&(Timestamp, &[Effect])| {
-        let window = match effects.first() {
-            Some(Effect::Update(update)) => Some(update.window),
-            _ => None,
-        };
-        windows.iter().all(|usage| Some(usage.window) != window) && is_late(&windows, *counted_at)
-    };
-    row.iter().filter(is_late).map(|(_, effects)| effects.len() as u64).sum()
+    Write { key: rows::key(subject, ROW), set, condition: Some(condition.to_owned()), values, ..Write::default() }
 }
 
 type LaneSet = Vec<(String, Value)>;
