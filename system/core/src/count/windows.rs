@@ -1,7 +1,6 @@
 //! Which windows of a subject the centre keeps, and how changes raise their counts.
 //!
-//! Not here: versions and storing, which are the tables'. The adapter for DynamoDB (`system/aws/src/central/counting.rs`) still has a
-//! copy of these rules, which tells late updates only where nothing of the subject was raised.
+//! Not here: versions and storing, which are the tables'.
 
 use super::{Change, Count};
 use crate::{time::Timestamp, usage::Origin, window::WindowId};
