@@ -3,18 +3,20 @@
 //! Not here: the simulator around them (see `scenarios`).
 #![allow(missing_docs)]
 
+#[path = "parts/steps.rs"]
+mod steps;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use georush_core::{
-    Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageEvent, UsageGroup, Version, WindowId,
+    Origin, SubjectId, Timestamp,
     aggregator::{self, Aggregation, Aggregator, Gaps},
     count::{Change, Count},
     edge::{Edge, Enforcement, OnUnavailable, Request},
-    plan::Plan,
-    replicator::{self, Pace, Replicator},
-    window::WindowKind,
+    replicator::{self, Replicator},
 };
+use steps::{EVENTS, PACE, record, row};
 
 const REQUESTS: u32 = 4_096;
 /// A multiple of the requests of one iteration, and at 16 bytes a counter far beyond any cache.
@@ -22,19 +24,6 @@ const SUBJECTS: u32 = 1 << 23;
 /// Spreads consecutive numbers; odd, so that it visits every subject of a power of two.
 const SPREAD: u32 = 0x9E37_79B1;
 const REGIONS: u16 = 10;
-const EVENTS: u32 = 100;
-
-fn row() -> Row {
-    Row {
-        plan: PlanGroup {
-            plan: Plan { quota: u64::MAX, window: WindowKind::DayUtc },
-            anchor: Timestamp(0),
-            status: Status::Active,
-            version: Version::default(),
-        },
-        usage: UsageGroup { window: WindowId(0), total: 5, own: 2, version: Version::default() },
-    }
-}
 
 fn edge(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("edge, authorize");
@@ -64,24 +53,6 @@ fn edge(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Events of one origin, as one log batch holds them: every subject twice.
-fn record(number: u64) -> Vec<UsageEvent> {
-    let event = |index: u32| {
-        let sequence = number * u64::from(EVENTS) + u64::from(index) + 1;
-        UsageEvent {
-            at: Timestamp(number),
-            sequence,
-            cumulative: sequence,
-            subject: SubjectId(index % (EVENTS / 2) * 37),
-            window: WindowId(0),
-            origin: Origin::default(),
-            cost: 1,
-            lane: 0,
-        }
-    };
-    (0..EVENTS).map(event).collect()
-}
-
 fn aggregator(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("aggregator, a record of 100 events and the end of its read");
     group.throughput(Throughput::Elements(EVENTS.into()));
@@ -109,8 +80,7 @@ fn aggregator(criterion: &mut Criterion) {
 }
 
 fn replicator(criterion: &mut Criterion) {
-    let pace = Pace { poll_us: 500_000, changes_max: 1_000, backoff_us: 100_000, backoff_us_max: 10_000_000 };
-    let mut replicator = Replicator::new(pace, 0);
+    let mut replicator = Replicator::new(PACE, 0);
     let (mut newest, mut outbox) = (0, Vec::new());
     criterion.bench_function("replicator, changes found and written", |bencher| {
         bencher.iter(|| {

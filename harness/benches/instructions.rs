@@ -13,6 +13,8 @@
 mod addresses;
 #[path = "../../system/benches/parts/calls.rs"]
 mod calls;
+#[path = "parts/steps.rs"]
+mod steps;
 
 use std::env;
 
@@ -53,12 +55,10 @@ mod parts {
         simulate::{self, Observer, queue::Queue, seed::Seed},
     };
     use georush_core::{
-        Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageEvent, UsageGroup, Version, WindowId,
+        Origin, SubjectId, Timestamp, UsageEvent,
         aggregator::{self, Aggregation, Aggregator, Gaps},
         edge::{Edge, Enforcement, OnUnavailable, Request},
-        plan::Plan,
-        replicator::{self, Pace, Replicator},
-        window::WindowKind,
+        replicator::{self, Replicator},
     };
     use georush_system::{
         api::Api,
@@ -69,7 +69,7 @@ mod parts {
     use hyper::http::request::Parts;
     use rand::Rng;
 
-    use super::{addresses, calls};
+    use super::{addresses, calls, steps};
 
     const STEPS: u32 = 10_000;
     const SUBJECTS: u32 = 1_024;
@@ -85,15 +85,7 @@ mod parts {
     }
 
     fn authorize_all(edge: &mut Edge, requests: u32) {
-        let row = Row {
-            plan: PlanGroup {
-                plan: Plan { quota: u64::MAX, window: WindowKind::DayUtc },
-                anchor: Timestamp(0),
-                status: Status::Active,
-                version: Version::default(),
-            },
-            usage: UsageGroup { window: WindowId(0), total: 5, own: 2, version: Version::default() },
-        };
+        let row = steps::row();
         let mut outbox = Vec::new();
         for number in 0..requests {
             let request = Request { subject: SubjectId(number % SUBJECTS), cost: 1, lane: 0 };
@@ -110,27 +102,11 @@ mod parts {
         edge
     }
 
-    /// Log batches of one origin, every subject twice in each.
-    fn records() -> Vec<Vec<UsageEvent>> {
-        const EVENTS: u32 = 100;
-        let event = |number: u64, index: u32| {
-            let sequence = number * u64::from(EVENTS) + u64::from(index) + 1;
-            UsageEvent {
-                at: Timestamp(number),
-                sequence,
-                cumulative: sequence,
-                subject: SubjectId(index % (EVENTS / 2) * 37),
-                window: WindowId(0),
-                origin: Origin::default(),
-                cost: 1,
-                lane: 0,
-            }
-        };
-        (0..u64::from(STEPS / EVENTS)).map(|number| (0..EVENTS).map(|index| event(number, index)).collect()).collect()
-    }
-
     fn aggregator(aggregation: Aggregation) -> (Aggregator, Vec<Vec<UsageEvent>>) {
-        (Aggregator::new(Timestamp(0), aggregation, 0, &[0], Gaps::default()), records())
+        (
+            Aggregator::new(Timestamp(0), aggregation, 0, &[0], Gaps::default()),
+            (0..u64::from(STEPS / steps::EVENTS)).map(steps::record).collect(),
+        )
     }
 
     #[library_benchmark]
@@ -149,10 +125,7 @@ mod parts {
     }
 
     fn replicator() -> Replicator {
-        Replicator::new(
-            Pace { poll_us: 500_000, changes_max: 1_000, backoff_us: 100_000, backoff_us_max: 10_000_000 },
-            0,
-        )
+        Replicator::new(steps::PACE, 0)
     }
 
     #[library_benchmark]
