@@ -18,7 +18,19 @@ use cpu_time::ThreadTime;
 
 use super::clock::Clock;
 use connection::{Connection, Progress};
-use readiness::{Event, Readiness, Ready};
+use readiness::{Event, Readiness};
+
+/// What happened on a connection, in words; told by the platform's events.
+struct Ready {
+    /// Whose.
+    token: u64,
+    /// Whether it takes bytes, or says why not.
+    writable: bool,
+    /// Whether it has bytes, or its end, to be read.
+    readable: bool,
+    /// Whether the other side ended it.
+    closed: bool,
+}
 
 /// [`Settings::spin_us`] of a live run: timers of the kernel come some 50 us late.
 pub const SPIN_US: u64 = 120;

@@ -7,6 +7,8 @@ use std::{
 
 use rustix::{io::Errno, net::AddressFamily};
 
+use super::Ready;
+
 /// None.
 pub(super) fn socket(_family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     Err(Errno::NOTSUP)
@@ -34,14 +36,6 @@ impl Readiness {
     pub(super) fn wait(&self, _sleep_us: i64, _events: &mut Vec<Event>) {
         match *self {}
     }
-}
-
-/// An event in words.
-pub(super) struct Ready {
-    pub(super) token: u64,
-    pub(super) writable: bool,
-    pub(super) readable: bool,
-    pub(super) closed: bool,
 }
 
 impl From<&Event> for Ready {

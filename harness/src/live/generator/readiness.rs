@@ -14,6 +14,8 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with},
 };
 
+use super::Ready;
+
 /// A TCP socket that never waits, and that no child inherits.
 pub(super) fn socket(family: AddressFamily) -> rustix::io::Result<OwnedFd> {
     socket_with(family, SocketType::STREAM, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC, Some(ipproto::TCP))
@@ -52,18 +54,6 @@ impl Readiness {
             Err(error) => unreachable!("an epoll instance that is open can be waited for: {error}"),
         }
     }
-}
-
-/// An event in words.
-pub(super) struct Ready {
-    /// Whose.
-    pub(super) token: u64,
-    /// Whether it takes bytes, or says why not.
-    pub(super) writable: bool,
-    /// Whether it has bytes, or its end, to be read.
-    pub(super) readable: bool,
-    /// Whether the other side ended it.
-    pub(super) closed: bool,
 }
 
 impl From<&Event> for Ready {
