@@ -1,7 +1,8 @@
 //! The live mode's generator alone, against a server that runs already: how much CPU a request costs it, and how late it sends.
 //!
-//! `cargo bench -p georush --bench generator -- saturate|raw|open|asleep ADDRESS [RATE] [SECONDS]`; `harness/benches/generators`
-//! compares it with others. `raw` is the floor below any generator, `asleep` an open load without spinning.
+//! `cargo bench -p georush --bench generator -- MODE ADDRESS [RATE] [SECONDS]`; `harness/benches/generators` compares it with others.
+//! Modes: `saturate`; `raw`, the floor below any saturating client; `open`; `asleep`, an open load without spinning; `idle`, `open`
+//! without sending anything, the floor of lateness on this machine.
 
 #[path = "generator/raw.rs"]
 mod raw;
@@ -28,6 +29,8 @@ struct Even {
     requests: u64,
     /// Requests a second; 0 sends all at once.
     rate: u64,
+    /// Whether nothing is sent.
+    cut: bool,
 }
 
 impl Plan for Even {
@@ -35,7 +38,7 @@ impl Plan for Even {
         let number = self.sent;
         self.sent += 1;
         let at_us = (number * 1_000_000).checked_div(self.rate).unwrap_or(0);
-        (number < self.requests).then_some(Shot { at_us, to: 0, cut: false })
+        (number < self.requests).then_some(Shot { at_us, to: 0, cut: self.cut })
     }
 
     fn write(&mut self, out: &mut Vec<u8>) {
@@ -46,7 +49,7 @@ impl Plan for Even {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let [mode, address, rest @ ..] = &arguments[..] else {
-        println!("usage: generator saturate|raw|open|asleep ADDRESS [RATE] [SECONDS]; nothing was measured");
+        println!("usage: generator saturate|raw|open|asleep|idle ADDRESS [RATE] [SECONDS]; nothing was measured");
         return;
     };
     let address: SocketAddr = address.parse().expect("an address and a port");
@@ -59,14 +62,14 @@ fn main() {
             println!("{}", cost(answered, clock.now_us(), cpu.elapsed().as_micros() as u64));
         }
         "saturate" => {
-            let plan = Even { sent: 0, requests: SATURATING * seconds, rate: 0 };
+            let plan = Even { sent: 0, requests: SATURATING * seconds, rate: 0, cut: false };
             measure(address, plan, Overflow::Wait, CONNECTIONS, SPIN_US);
         }
-        "open" | "asleep" => {
-            let plan = Even { sent: 0, requests: rate * seconds, rate };
-            measure(address, plan, Overflow::Drop, 4_096, if mode == "open" { SPIN_US } else { 0 });
+        "open" | "asleep" | "idle" => {
+            let plan = Even { sent: 0, requests: rate * seconds, rate, cut: mode == "idle" };
+            measure(address, plan, Overflow::Drop, 4_096, if mode == "asleep" { 0 } else { SPIN_US });
         }
-        mode => panic!("{mode:?} is no mode, expected saturate, raw, open or asleep"),
+        mode => panic!("{mode:?} is no mode, expected saturate, raw, open, asleep or idle"),
     }
 }
 
