@@ -51,7 +51,7 @@ let
       buildCommand = ''
         mkdir -p $out/bin
         for name in ${toString names}; do
-          tool=$(command -v "$name")
+          tool=$(type -P "$name")
           ln -s "$tool" $out/bin/
         done
       '';
