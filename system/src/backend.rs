@@ -10,8 +10,8 @@ use std::fmt::Debug;
 use georush_core::{Identifier, Origin, Timestamp, Version};
 
 use crate::{
-    item::{Account, Item},
-    store::{Applied, Batch, Error, Lease, Position, Record},
+    item::{Account, Item, Usage},
+    store::{Applied, Batch, Error, Lease, Letter, Position, Record},
 };
 
 /// A central table of any backend.
@@ -50,6 +50,12 @@ pub trait Backend: Debug + Send + Sync {
     /// # Errors
     /// If something can't be opened or written.
     fn join(&self, region: &str) -> Result<(Origin, AnySink, AnyRegional), Error>;
+
+    /// A way to the stream for lines that are no edge's any more.
+    ///
+    /// # Errors
+    /// If it can't be opened.
+    fn sink(&self) -> Result<AnySink, Error>;
 
     /// What a region holds of a subject; `None` if the region has no table.
     ///
@@ -107,6 +113,24 @@ pub trait Central: Debug + Send {
     /// If the table can't be read.
     fn item(&mut self, subject: &Identifier) -> Result<Item, Error>;
 
+    /// Every usage group that is kept, with the account of its subject, in the order of subjects and windows.
+    ///
+    /// # Errors
+    /// If the table can't be read.
+    fn all_usage(&mut self) -> Result<Vec<(Identifier, Option<Account>, Usage)>, Error>;
+
+    /// The newest dead letters that wait, `most` at most and the newest first, and how many do.
+    ///
+    /// # Errors
+    /// If the table can't be read.
+    fn dead_letters(&mut self, most: u32) -> Result<(Vec<Letter>, u64), Error>;
+
+    /// Marks a dead letter as settled, `how` in one word; it is not listed any more, and not put aside again if it is read again.
+    ///
+    /// # Errors
+    /// If the table can't be written.
+    fn settle(&mut self, letter: &Letter, how: &str) -> Result<(), Error>;
+
     /// The newest position of the change feed, and the generation that it belongs to.
     ///
     /// # Errors
@@ -134,6 +158,11 @@ pub trait Central: Debug + Send {
     /// If the table can't be written.
     fn publish_again(&mut self, _subject: &Identifier) -> Result<(), Error> {
         Ok(())
+    }
+
+    /// Items that were repaired since this was last asked, by a backend that compares tables in its own way.
+    fn repaired(&mut self) -> u64 {
+        0
     }
 
     /// Takes the lease for `lasts_us` microseconds unless somebody holds it.

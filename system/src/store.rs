@@ -11,7 +11,7 @@ mod items;
 mod regional;
 mod stream;
 
-pub use central::{Applied, Batch, Central, DeadLetter, Lease, Position, Reached, SubjectChanges};
+pub use central::{Applied, Batch, Central, DeadLetter, Lease, Letter, Position, Reached, SubjectChanges};
 pub use error::Error;
 pub use regional::Regional;
 pub use stream::{Record, SHARDS, SHARDS_MAX, Shard, Stream};

@@ -2,13 +2,10 @@
 //!
 //! Not here: putting them aside, which the aggregator does.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use georush_system::{
-    pipeline::resend,
-    store::{DeadLetter, Directory},
-};
+use georush_system::{backend::Backend, pipeline::resend, store::Letter};
 
 use super::{
     Stop,
@@ -78,50 +75,46 @@ struct Which {
 /// Does what the arguments say.
 pub(super) fn dead_letters(args: &DeadLettersArgs) -> Result<u8, Stop> {
     match &args.action {
-        Action::List { format, state } => list(*format, &state.files("dead-letters")?),
-        Action::Replay { which, text, state } => replay(which, text.as_deref(), &state.files("dead-letters")?),
-        Action::Discard { which, state } => discard(which, &state.files("dead-letters")?),
+        Action::List { format, state } => list(*format, state),
+        Action::Replay { which, text, state } => replay(which, text.as_deref(), state),
+        Action::Discard { which, state } => discard(which, state),
     }
 }
 
-fn open(state: &Path) -> Result<(Directory, Vec<DeadLetter>), Stop> {
-    let directory = Directory::existing(state).map_err(Stop::could_not_run)?;
+fn open(state: &State) -> Result<(Arc<dyn Backend>, Vec<Letter>), Stop> {
+    let backend = state.existing()?;
     let (mut letters, _) =
-        directory.central().and_then(|mut central| central.dead_letters(u32::MAX)).map_err(Stop::could_not_run)?;
+        backend.accounts().and_then(|mut central| central.dead_letters(u32::MAX)).map_err(Stop::could_not_run)?;
     letters.reverse();
-    Ok((directory, letters))
+    Ok((backend, letters))
 }
 
-fn id(letter: &DeadLetter) -> String {
-    format!("{}/{}/{}", letter.shard, letter.sequence, letter.line)
-}
-
-fn list(format: Format, state: &Path) -> Result<u8, Stop> {
+fn list(format: Format, state: &State) -> Result<u8, Stop> {
     let (_, letters) = open(state)?;
-    let row = |letter: &DeadLetter| vec![id(letter).into(), letter.reason.clone().into(), letter.text.clone().into()];
-    Listing::new(&["id", "reason", "text"], letters.iter().map(row).collect()).print(format).map(|()| 0)
+    let row = |letter: Letter| vec![letter.id.into(), letter.reason.into(), letter.text.into()];
+    Listing::new(&["id", "reason", "text"], letters.into_iter().map(row).collect()).print(format).map(|()| 0)
 }
 
-fn replay(which: &Which, text: Option<&str>, state: &Path) -> Result<u8, Stop> {
-    let (directory, letters) = open(state)?;
+fn replay(which: &Which, text: Option<&str>, state: &State) -> Result<u8, Stop> {
+    let (backend, letters) = open(state)?;
     let chosen = which.choose(&letters)?;
     if text.is_some() && chosen.len() != 1 {
         return Err(Stop::could_not_run("--text repairs one letter, give one ID"));
     }
     let mut refused = Vec::new();
     for letter in &chosen {
-        if let Err(why) = resend(&directory, letter, text).map_err(Stop::could_not_run)? {
-            refused.push(format!("{}: {why}; repair it with --text, or discard it", id(letter)));
+        if let Err(why) = resend(&*backend, letter, text).map_err(Stop::could_not_run)? {
+            refused.push(format!("{}: {why}; repair it with --text, or discard it", letter.id));
         }
     }
     print(&format!("{} replayed, {} refused\n", chosen.len() - refused.len(), refused.len()))?;
     if refused.is_empty() { Ok(0) } else { Err(Stop::could_not_run(refused.join("\n"))) }
 }
 
-fn discard(which: &Which, state: &Path) -> Result<u8, Stop> {
-    let (directory, letters) = open(state)?;
+fn discard(which: &Which, state: &State) -> Result<u8, Stop> {
+    let (backend, letters) = open(state)?;
     let chosen = which.choose(&letters)?;
-    let mut central = directory.central().map_err(Stop::could_not_run)?;
+    let mut central = backend.accounts().map_err(Stop::could_not_run)?;
     for letter in &chosen {
         central.settle(letter, "discarded").map_err(Stop::could_not_run)?;
     }
@@ -129,13 +122,13 @@ fn discard(which: &Which, state: &Path) -> Result<u8, Stop> {
 }
 
 impl Which {
-    fn choose<'a>(&self, letters: &'a [DeadLetter]) -> Result<Vec<&'a DeadLetter>, Stop> {
+    fn choose<'a>(&self, letters: &'a [Letter]) -> Result<Vec<&'a Letter>, Stop> {
         if self.all {
             return Ok(letters.iter().collect());
         }
         let find = |wanted: &String| {
             let none = || format!("there is no dead letter {wanted}; georush dead-letters list tells all");
-            letters.iter().find(|letter| id(letter) == *wanted).ok_or_else(|| Stop::could_not_run(none()))
+            letters.iter().find(|letter| letter.id == *wanted).ok_or_else(|| Stop::could_not_run(none()))
         };
         self.ids.iter().map(find).collect()
     }

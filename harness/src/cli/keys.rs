@@ -156,7 +156,7 @@ impl State {
     }
 
     /// A directory that must be there: nobody looks for keys where none were made.
-    fn existing(&self) -> Result<Arc<dyn Backend>, Stop> {
+    pub(super) fn existing(&self) -> Result<Arc<dyn Backend>, Stop> {
         self.backend.open(&self.path(), Directory::existing)
     }
 

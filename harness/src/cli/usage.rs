@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use georush::scenario::units::show_instant;
 use georush_system::{
+    backend::{AnyCentral, Central},
     core::{Identifier, Timestamp, WindowId},
     item::{Account, Usage},
     pipeline::now,
     plans::{PlanSpec, Plans},
-    store::{Central, Directory},
 };
 use serde_json::Value;
 
@@ -140,19 +140,18 @@ pub(super) fn usage(args: &UsageArgs) -> Result<u8, Stop> {
     .map(|()| 0)
 }
 
-fn central(common: &Common) -> Result<Central, Stop> {
-    let directory = Directory::existing(&common.state.files("usage")?).map_err(Stop::could_not_run)?;
-    directory.central().map_err(Stop::could_not_run)
+fn central(common: &Common) -> Result<AnyCentral, Stop> {
+    common.state.existing()?.accounts().map_err(Stop::could_not_run)
 }
 
-fn counted(central: &mut Central, common: &Common) -> Result<Vec<Counted>, Stop> {
+fn counted(central: &mut dyn Central, common: &Common) -> Result<Vec<Counted>, Stop> {
     let (plans, now) = (common.plans.load()?, now());
     let all = central.all_usage().map_err(Stop::could_not_run)?;
     Ok(all.into_iter().map(|row| Counted::new(now, &plans, row)).collect())
 }
 
 fn top(limit: usize, common: &Common) -> Result<(), Stop> {
-    let mut counted = counted(&mut central(common)?, common)?;
+    let mut counted = counted(&mut *central(common)?, common)?;
     counted.retain(|row| row.current);
     // Equals in the order of their names.
     counted.sort_by_key(|row| std::cmp::Reverse(row.usage.total()));
@@ -170,7 +169,7 @@ fn top(limit: usize, common: &Common) -> Result<(), Stop> {
 
 fn by_plan(common: &Common) -> Result<(), Stop> {
     let mut sums = BTreeMap::<String, (u64, u64)>::new();
-    for row in counted(&mut central(common)?, common)?.iter().filter(|row| row.current) {
+    for row in counted(&mut *central(common)?, common)?.iter().filter(|row| row.current) {
         let sum = sums.entry(row.plan.clone()).or_default();
         *sum = (sum.0 + 1, sum.1 + row.usage.total());
     }
@@ -181,10 +180,10 @@ fn by_plan(common: &Common) -> Result<(), Stop> {
 fn by_region(key: Option<&String>, common: &Common) -> Result<(), Stop> {
     let mut central = central(common)?;
     let names: BTreeMap<u16, String> = central.regions().map_err(Stop::could_not_run)?.into_iter().collect();
-    let wanted = key.map(|key| find(&mut central, key)).transpose()?.map(|item| item.subject);
+    let wanted = key.map(|key| find(&mut *central, key)).transpose()?.map(|item| item.subject);
     let mut rows = Vec::new();
     for row in
-        counted(&mut central, common)?.iter().filter(|row| wanted.as_ref().is_none_or(|wanted| *wanted == row.subject))
+        counted(&mut *central, common)?.iter().filter(|row| wanted.as_ref().is_none_or(|wanted| *wanted == row.subject))
     {
         for (region, used) in row.by_region() {
             let [start, end] = row.bounds();

@@ -34,6 +34,8 @@ pub(crate) struct Cluster {
     pub(crate) path: PathBuf,
     pub(crate) key: String,
     started: u32,
+    /// Tables and stream are what its backend file says, not files.
+    elsewhere: bool,
 }
 
 /// A process of it, killed when dropped.
@@ -47,17 +49,30 @@ pub(crate) struct Edge {
     pub(crate) role: Role,
     client: Client,
     pub(crate) region: String,
-    /// The life that it counts under.
+    /// The life that it counts under, if it is in files.
     pub(crate) epoch: u16,
     known: bool,
 }
 
 impl Cluster {
     pub(crate) fn new(name: &str) -> Self {
+        Self::begin(name, None)
+    }
+
+    /// One whose tables and stream are where this backend file says.
+    pub(crate) fn on(name: &str, backend: &str) -> Self {
+        Self::begin(name, Some(backend))
+    }
+
+    fn begin(name: &str, backend: Option<&str>) -> Self {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cluster").join(name);
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).expect("the target directory is writable");
-        let cluster = Self { path, key: "a-key-of-the-tests".to_owned(), started: 0 };
+        let elsewhere = backend.is_some();
+        let cluster = Self { path, key: "a-key-of-the-tests".to_owned(), started: 0, elsewhere };
+        if let Some(backend) = backend {
+            fs::write(cluster.path.join("backend.toml"), backend).expect("writable");
+        }
         fs::write(cluster.path.join("plans.toml"), "[plans.p]\nquota = 100000000\nwindow = \"month-calendar\"\n")
             .expect("writable");
         let made = cluster.run(&["keys", "create", "--plan", "p", "--plans", "plans.toml", "--key", &cluster.key]);
@@ -74,6 +89,9 @@ impl Cluster {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
         command.args(arguments).current_dir(&self.path).env("GEORUSH_STATE", "state").env_remove("GEORUSH_CRASH_AT");
+        if self.elsewhere {
+            command.env("GEORUSH_BACKEND", "backend.toml");
+        }
         command.stdin(Stdio::null());
         command
     }
@@ -120,7 +138,7 @@ impl Cluster {
             crash_at,
         );
         let client = Client::new(role.address());
-        let epoch = self.epoch(region);
+        let epoch = if self.elsewhere { 0 } else { self.epoch(region) };
         Edge { role, client, region: region.to_owned(), epoch, known: false }
     }
 

@@ -7,38 +7,53 @@ mod counting;
 
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue as Value, Put, TransactWriteItem};
 use georush_core::{Identifier, Timestamp, Version};
 use georush_system::{
     backend,
-    item::{Account, Item},
+    item::{Account, Item, Usage},
     pipeline::now,
-    store::{Applied, Batch, Error, Lease, Position},
+    store::{Applied, Batch, Error, Lease, Letter, Position},
 };
 
 use crate::{
     feed::Replica,
-    rows::{self, ACCOUNT_VERSION, Attributes, EXPIRES, OWN, ROW, number, parsed, string, text},
-    stream::SharedPlaces,
+    rows::{self, ACCOUNT_VERSION, Attributes, EXPIRES, OWN, ROW, USAGE_VERSION, number, parsed, string, text},
+    stream::{SharedPlaces, lock},
     table::{Table, Write},
 };
 
 /// How often a condition may fail before it is an error: each time somebody else was faster.
 const TRIES: u32 = 20;
-/// How often it is looked whether the table is still the same.
+/// How often it is looked whether the table is still the same, and whether it is whole again if it was not.
 const IDENTIFY_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 const NUMBERS_MAX: u64 = 65_535;
+/// `sk` of which table this is.
+const IDENTITY: &str = "identity";
+/// Whether its counts may be published.
+const WHOLE: &str = "whole";
 
 /// An open central table.
 #[derive(Debug)]
 pub(crate) struct Central {
     table: Table,
-    generation: u32,
+    identity: Identity,
     identified_at: Instant,
+    /// When it was first seen that counts are not whole, if they are not.
+    held_back_since: Option<Instant>,
     /// With the stream, for an aggregator.
     places: SharedPlaces,
     /// With a region's table, for a replicator.
     replica: Option<Replica>,
+}
+
+/// Which table it is, and whether its counts may be published.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    generation: u32,
+    /// Everything that the stream held when this generation began is counted.
+    whole: bool,
 }
 
 /// The version of a write made now to a group of version `old`: later than all before, also of an item that was deleted.
@@ -49,8 +64,10 @@ fn next_version(old: Version, generation: u32) -> Version {
 impl Central {
     /// Opens the table; one that was restored, and so has another identity than it says itself, begins a generation.
     pub(crate) fn open(table: Table, places: SharedPlaces, replica: Option<Replica>) -> Result<Self, Error> {
-        let generation = identify(&table)?;
-        Ok(Self { table, generation, identified_at: Instant::now(), places, replica })
+        let identity = identify(&table)?;
+        let identified_at = Instant::now();
+        let held_back_since = (!identity.whole).then_some(identified_at);
+        Ok(Self { table, identity, identified_at, held_back_since, places, replica })
     }
 
     /// The number of a region, which stays the same for ever; a new region is given `known` if nobody has it, else the next.
@@ -145,22 +162,76 @@ impl Central {
         self.table.service.error(operation, found, "try again".to_owned())
     }
 
+    /// The generation, after a look at the identity if it is time for one.
     fn identified(&mut self) -> Result<u32, Error> {
-        if self.identified_at.elapsed() >= IDENTIFY_EVERY {
-            self.generation = identify(&self.table)?;
+        let every = if self.identity.whole { IDENTIFY_EVERY } else { LOOK_EVERY };
+        if self.identified_at.elapsed() >= every {
+            self.identity = identify(&self.table)?;
             self.identified_at = Instant::now();
+            let since = self.held_back_since.unwrap_or(self.identified_at);
+            self.held_back_since = (!self.identity.whole).then_some(since);
         }
-        Ok(self.generation)
+        Ok(self.identity.generation)
+    }
+
+    /// The generation of the life that works; one that began before a restore must not go on.
+    fn unchanged_generation(&mut self) -> Result<u32, Error> {
+        let before = self.identity.generation;
+        if self.identified()? == before { Ok(before) } else { Err(Error::Fenced) }
+    }
+
+    /// Lets counts be published again once all that was in the stream when they were found to be too low is counted.
+    fn lower_barrier(&mut self) -> Result<(), Error> {
+        let Some(since) = self.held_back_since else { return Ok(()) };
+        if !lock(&self.places).is_all_read_since(since) {
+            return Ok(());
+        }
+        let done = self.table.write(&Write {
+            key: rows::key(OWN, IDENTITY),
+            set: vec![(WHOLE.to_owned(), Value::Bool(true))],
+            condition: Some("generation = :a".to_owned()),
+            values: vec![(":a", number(self.identity.generation))],
+            ..Write::default()
+        });
+        match done {
+            Ok(()) => {
+                tracing::info!(table = self.table.at.name, "counts are whole again and are published");
+                (self.identity.whole, self.held_back_since) = (true, None);
+                Ok(())
+            }
+            // Restored once more: the next look tells.
+            Err(failure) if failure.is_condition() => Ok(()),
+            Err(failure) => Err(failure.into()),
+        }
     }
 }
 
-/// The table's generation. A table that holds another's identity was restored from its backup: what regions hold may be newer,
-/// and must lose against this.
-fn identify(table: &Table) -> Result<u32, Error> {
+/// Gives a group a version above its own and above `found`, which a region has in its place, so that every region gets it again.
+pub(crate) fn publish_again(table: &Table, subject: &Identifier, name: &str, found: Version) -> Result<(), Error> {
+    let key = rows::key(subject.to_string(), ROW);
+    let old = rows::version_of(&table.get(key.clone())?.unwrap_or_default(), name);
+    let next = next_version(Version { number: old.number.max(found.number), ..old }, found.generation);
+    let done = table.write(&Write {
+        key,
+        set: vec![(name.to_owned(), text(rows::version_text(next)))],
+        condition: Some(format!("{name} = :a")),
+        values: vec![(":a", text(rows::version_text(old)))],
+        ..Write::default()
+    });
+    match done {
+        // What is written meanwhile is published, too.
+        Err(failure) if !failure.is_condition() => Err(failure.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The table's identity. A table that holds another's was restored from its backup: what regions hold may be newer, and must lose
+/// against this, but not before counts are whole again.
+fn identify(table: &Table) -> Result<Identity, Error> {
     let call = table.client.describe_table().table_name(&table.at.name);
     let described = table.service.call("DescribeTable", &table.resource(), call.send())?.table;
     let id = described.and_then(|described| described.table_id).unwrap_or_default();
-    let key = rows::key(OWN, "identity");
+    let key = rows::key(OWN, IDENTITY);
     for _ in 0..TRIES {
         let stored = table.get(key.clone())?;
         let (generation, condition, values) = match &stored {
@@ -169,28 +240,31 @@ fn identify(table: &Table) -> Result<u32, Error> {
                 let old = string(stored, "table_id").unwrap_or_default();
                 let generation: u32 = parsed(stored, "generation").ok_or_else(|| table.unreadable(stored))?;
                 if old == id {
-                    return Ok(generation);
+                    let whole = stored.get(WHOLE).and_then(|whole| whole.as_bool().ok()).copied().unwrap_or(true);
+                    return Ok(Identity { generation, whole });
                 }
                 (generation + 1, "table_id = :a", vec![(":a", text(old))])
             }
         };
         let done = table.write(&Write {
             key: key.clone(),
-            set: vec![("table_id".to_owned(), text(&id)), ("generation".to_owned(), number(generation))],
+            set: vec![
+                ("table_id".to_owned(), text(&id)),
+                ("generation".to_owned(), number(generation)),
+                (WHOLE.to_owned(), Value::Bool(generation == 0)),
+            ],
             condition: Some(condition.to_owned()),
             values,
             ..Write::default()
         });
         match done {
-            Ok(()) if generation > 0 => {
-                tracing::warn!(
-                    table = table.at.name,
-                    generation,
-                    "the central table was restored: a new generation begins"
-                );
-                return Ok(generation);
+            Ok(()) => {
+                if generation > 0 {
+                    let table = &table.at.name;
+                    tracing::warn!(table, generation, "the central table was restored: a new generation begins");
+                }
+                return Ok(Identity { generation, whole: generation == 0 });
             }
-            Ok(()) => return Ok(generation),
             Err(failure) if failure.is_condition() => {}
             Err(failure) => return Err(failure.into()),
         }
@@ -267,16 +341,57 @@ impl backend::Central for Central {
         self.table.item(subject)
     }
 
+    /// Reads the whole table.
+    fn all_usage(&mut self) -> Result<Vec<(Identifier, Option<Account>, Usage)>, Error> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let (page, next) = self.table.scan(start)?;
+            for row in page.iter().filter(|row| row.contains_key(USAGE_VERSION)) {
+                let unreadable = || self.table.unreadable(row);
+                let Item { subject, account, .. } = rows::item(row).ok_or_else(unreadable)?;
+                let windows = rows::windows(row).ok_or_else(unreadable)?.into_iter();
+                found.extend(windows.map(|usage| (subject.clone(), account.clone(), usage)));
+            }
+            start = next;
+            if start.is_none() {
+                break;
+            }
+        }
+        found.sort_by_cached_key(|(subject, _, usage)| (subject.to_string(), usage.window));
+        Ok(found)
+    }
+
+    fn dead_letters(&mut self, most: u32) -> Result<(Vec<Letter>, u64), Error> {
+        let mut letters = self.letters()?;
+        let number = letters.len() as u64;
+        letters.reverse();
+        letters.truncate(most as usize);
+        Ok((letters, number))
+    }
+
+    fn settle(&mut self, letter: &Letter, how: &str) -> Result<(), Error> {
+        self.settle_letter(letter, how)
+    }
+
     fn newest(&mut self) -> Result<Version, Error> {
         let generation = self.identified()?;
         match &mut self.replica {
+            // One change that may not be read yet.
+            Some(replica) if !self.identity.whole => Ok(Version { generation, number: replica.cursor().number + 1 }),
             Some(replica) => replica.newest(&self.table, generation),
             None => Ok(Version { generation, number: 0 }),
         }
     }
 
     fn changed(&mut self, after: u64, changes_max: u64) -> Result<Vec<Item>, Error> {
+        if !self.identity.whole {
+            return Err(Error::HeldBack);
+        }
         Ok(self.replica.as_ref().map(|replica| replica.changed(after, changes_max)).unwrap_or_default())
+    }
+
+    fn repaired(&mut self) -> u64 {
+        self.replica.as_ref().map(Replica::repaired).unwrap_or_default()
     }
 
     fn acquire(&mut self, now: Timestamp, lasts_us: u64) -> Result<Option<Lease>, Error> {
@@ -284,7 +399,9 @@ impl backend::Central for Central {
     }
 
     fn renew(&mut self, lease: Lease, now: Timestamp) -> Result<(), Error> {
-        self.keep_lease(lease, now)
+        self.unchanged_generation()?;
+        self.keep_lease(lease, now)?;
+        self.lower_barrier()
     }
 
     fn release(&mut self, lease: Lease) -> Result<(), Error> {
@@ -296,7 +413,9 @@ impl backend::Central for Central {
     }
 
     fn apply(&mut self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<Applied, Error> {
-        self.count(lease, now, batch)
+        let applied = self.count(lease, now, batch)?;
+        self.lower_barrier()?;
+        Ok(applied)
     }
 
     /// Counts of strangers have a time to live, after which DynamoDB deletes them; those of keys are few.

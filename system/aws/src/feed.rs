@@ -13,10 +13,11 @@ use georush_core::{Timestamp, Version, time::SECOND_US};
 use georush_system::{item::Item, pipeline::now, store::Error};
 
 use crate::{
+    central,
     changes::Changes,
     client::{Calls, Gate, is_stale},
     regional::RegionalTable,
-    rows::{self, Attributes},
+    rows::{self, ACCOUNT_VERSION, Attributes, USAGE_VERSION},
     shards::{From, Shards},
     stream::lock,
     table::Table,
@@ -26,6 +27,9 @@ use crate::{
 const WAITING_MAX: usize = 50_000;
 /// Positions older than this are not gone on after. Source: DynamoDB Streams keeps changes for 24 hours.
 const POSITIONS_KEPT_US: u64 = 23 * 3_600 * SECOND_US;
+
+/// Time between two looks at the whole table, which repair what was lost or altered in the region.
+const WHOLE_EVERY_US: u64 = 24 * 3_600 * SECOND_US;
 
 /// Where a region is in the feed, as its table stores it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +48,10 @@ struct Region {
     done: u64,
     /// Where reading the whole table goes on, if that is needed: `None` at the beginning.
     whole: Option<Option<Attributes>>,
+    /// When it last began to read the whole table.
+    whole_at: Timestamp,
+    /// Rows that were not what the centre had, since somebody last asked.
+    repaired: u64,
 }
 
 #[derive(Debug)]
@@ -82,7 +90,13 @@ impl Feed {
         let (begun, newest) = (self.shards.is_some(), self.newest());
         let fresh = now().since(stored.at) < POSITIONS_KEPT_US && !stored.positions.is_empty();
         let whole = (begun || !fresh).then_some(None);
-        self.regions.entry(region.to_owned()).or_insert(Region { stored, done: newest, whole });
+        self.regions.entry(region.to_owned()).or_insert(Region {
+            stored,
+            done: newest,
+            whole,
+            whole_at: now(),
+            repaired: 0,
+        });
     }
 
     fn newest(&self) -> u64 {
@@ -189,9 +203,12 @@ impl Replica {
             feed.begin(&self.calls, central, generation)?;
             feed.fetch()?;
             let newest = feed.newest();
-            let Some(region) = feed.regions.get(&self.region) else {
+            let Some(region) = feed.regions.get_mut(&self.region) else {
                 return Ok(Version { generation, number: newest });
             };
+            if now().since(region.whole_at) >= WHOLE_EVERY_US {
+                (region.whole, region.whole_at) = (region.whole.take().or(Some(None)), now());
+            }
             match &region.whole {
                 None => return Ok(Version { generation, number: newest }),
                 Some(start) => (start.clone(), region.done),
@@ -205,15 +222,49 @@ impl Replica {
             .filter_map(rows::item)
             .map(|item| versioned(item, generation))
             .collect();
-        self.table.put_groups(&items)?;
+        let mut repaired = 0;
+        for strange in self.table.put_newer(&items)? {
+            repaired += u64::from(self.repair(central, generation, &strange)?);
+        }
         let mut feed = lock(&self.feed);
-        if let Some(region) = feed.regions.get_mut(&self.region)
-            && region.done == done
-        {
-            region.whole = next.map(Some);
-            region.stored.generation = generation;
+        if let Some(region) = feed.regions.get_mut(&self.region) {
+            region.repaired += repaired;
+            if region.done == done {
+                region.whole = next.map(Some);
+                region.stored.generation = generation;
+            }
         }
         Ok(Version { generation, number: done })
+    }
+
+    /// Makes the region's item what the centre has, if it is neither that nor on its way there; says whether it had to. The centre
+    /// publishes the item once more, so that edges hear of it, too.
+    fn repair(&self, central: &Table, generation: u32, there: &Item) -> Result<bool, Error> {
+        // Read after the region's: what it has may have been newer than the page.
+        let centre = versioned(central.item(&there.subject)?, generation);
+        let strange = rows::strange(&centre, there);
+        if strange == [None; 2] {
+            return Ok(false);
+        }
+        let (region, subject) = (&self.region, &there.subject);
+        tracing::warn!(region, %subject, "the region's item is not the central one; it is repaired");
+        let ours = rows::versions(&centre);
+        for ((name, found), ours) in [ACCOUNT_VERSION, USAGE_VERSION].into_iter().zip(strange).zip(ours) {
+            let Some(found) = found else { continue };
+            if found.generation > generation || ours.is_none() {
+                // No version that the centre gives is above it.
+                self.table.remove_group(subject, name, found)?;
+            }
+            if ours.is_some() {
+                central::publish_again(central, subject, name, Version { generation, ..found })?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// How many items were repaired since this was last asked.
+    pub(crate) fn repaired(&self) -> u64 {
+        lock(&self.feed).regions.get_mut(&self.region).map_or(0, |region| std::mem::take(&mut region.repaired))
     }
 
     /// Items with changes in `(after, after + changes_max]`, each once with the newest of its changed groups.

@@ -115,9 +115,13 @@ impl Backend for Aws {
         let origin = table.claim_epoch(region, &self.central()?)?;
         let sink: AnySink = match LogGroup::of(&self.calls, &self.settings) {
             Some(logs) => Box::new(ToLogs::new(logs, origin)),
-            None => Box::new(ToStream::new(self.kinesis.clone(), origin)),
+            None => Box::new(ToStream::new(self.kinesis.clone(), format!("{}-{}", origin.region, origin.epoch))),
         };
         Ok((origin, sink, Box::new(Regional::new(table, self.calls.clone(), None))))
+    }
+
+    fn sink(&self) -> Result<AnySink, Error> {
+        Ok(Box::new(ToStream::new(self.kinesis.clone(), "dead-letters".to_owned())))
     }
 
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {

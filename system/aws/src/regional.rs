@@ -10,7 +10,7 @@ use georush_system::{
 };
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Mutex,
 };
 
@@ -112,6 +112,46 @@ impl RegionalTable {
             }
         }
         Ok(put)
+    }
+
+    /// Puts every group that is newer than what is here, and writes nothing else; returns what is here of subjects with a group that the
+    /// centre did not have.
+    pub(crate) fn put_newer(&self, items: &[Item]) -> Result<Vec<Item>, Error> {
+        let subjects: Vec<String> = items.iter().map(|item| item.subject.to_string()).collect();
+        let here = self.table.items(&subjects)?;
+        let here: HashMap<_, _> = here.iter().filter_map(rows::item).map(|item| (item.subject.clone(), item)).collect();
+        let (mut newer, mut strange) = (items.to_vec(), Vec::new());
+        for item in &mut newer {
+            let Some(there) = here.get(&item.subject) else { continue };
+            if rows::strange(item, there) != [None; 2] {
+                strange.push(there.clone());
+            }
+            let (ours, theirs) = (rows::versions(item), rows::versions(there));
+            item.account = item.account.take().filter(|_| ours[0] > theirs[0]);
+            item.usage = item.usage.take().filter(|_| ours[1] > theirs[1]);
+        }
+        self.put_groups(&newer)?;
+        Ok(strange)
+    }
+
+    /// Forgets a group, if it still has the version `name` = `seen`.
+    pub(crate) fn remove_group(&self, subject: &Identifier, name: &str, seen: Version) -> Result<(), Error> {
+        let group: &[&str] = match name {
+            USAGE_VERSION => &[WINDOWS, USAGE_VERSION],
+            _ => &["plan", ACCOUNT_VERSION],
+        };
+        let done = self.table.write(&Write {
+            key: rows::key(subject.to_string(), rows::ROW),
+            remove: group.iter().map(|name| (*name).to_owned()).collect(),
+            condition: Some(format!("{name} = :a")),
+            values: vec![(":a", text(rows::version_text(seen)))],
+            ..Write::default()
+        });
+        match done {
+            // Somebody else has written meanwhile.
+            Err(failure) if !failure.is_condition() => Err(failure.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn stored(&self) -> Result<Stored, Error> {

@@ -150,6 +150,21 @@ pub(crate) fn item(attributes: &Attributes) -> Option<Item> {
     Some(Item { subject, account: account(attributes)?, usage: windows(attributes)?.into_iter().next() })
 }
 
+/// Versions of the plan group and of the usage group.
+pub(crate) fn versions(item: &Item) -> [Option<Version>; 2] {
+    [item.account.as_ref().map(|account| account.version), item.usage.as_ref().map(|usage| usage.version)]
+}
+
+/// The same of what a region has `there`, as far as it is not what the centre has, or had before: the same version of something
+/// else, or a version that was never given.
+pub(crate) fn strange(centre: &Item, there: &Item) -> [Option<Version>; 2] {
+    let (ours, [account, usage]) = (versions(centre), versions(there));
+    [
+        account.filter(|_| there.account != centre.account && account >= ours[0]),
+        usage.filter(|_| there.usage != centre.usage && usage >= ours[1]),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +194,22 @@ mod tests {
         let wanted = Item { subject, account: Some(account), usage: Some(usage(5, 12)) };
         assert_eq!(item(&attributes), Some(wanted));
         assert_eq!(windows(&attributes).map(|windows| windows.len()), Some(2));
+    }
+
+    #[test]
+    fn only_what_the_centre_never_had_is_strange() {
+        let number = |number| Version { generation: 1, number };
+        let item = |version, value| {
+            let usage =
+                Usage { components: vec![(Origin::default(), value)], version: number(version), ..usage(4, 10) };
+            Item { subject: Identifier::ApiKey([7; 32]), account: None, usage: Some(usage) }
+        };
+        let strange = |centre: &Item, there: &Item| strange(centre, there)[1];
+        assert_eq!(strange(&item(5, 7), &item(5, 7)), None);
+        assert_eq!(strange(&item(5, 7), &item(4, 6)), None, "an older one is on its way");
+        assert_eq!(strange(&item(5, 7), &item(5, 6)), Some(number(5)));
+        assert_eq!(strange(&item(5, 7), &item(6, 7)), Some(number(6)));
+        assert_eq!(strange(&Item { usage: None, ..item(5, 7) }, &item(1, 1)), Some(number(1)));
     }
 
     #[test]

@@ -73,11 +73,19 @@ pub(crate) struct Shard<T> {
     ended: bool,
     from: From,
     iterator: Option<String>,
-    read_at: Option<Instant>,
+    /// When it was last read.
+    pub(crate) read_at: Option<Instant>,
     /// More is known to be there.
     pub(crate) behind: bool,
     /// Records that were read and not taken yet.
     pub(crate) queue: VecDeque<(String, T)>,
+}
+
+impl<T> Shard<T> {
+    /// Whether it was read to its end, and all of it was taken.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended && self.queue.is_empty()
+    }
 }
 
 /// A reader of all shards.
@@ -143,13 +151,13 @@ impl<S: Source> Shards<S> {
         let too_early = shard.read_at.is_some_and(|at| at.elapsed() < S::SPACING);
         let unread = |parent: &String| {
             let parent = self.all.iter().find(|shard| shard.id == *parent);
-            parent.is_some_and(|parent| !parent.ended || !parent.queue.is_empty())
+            parent.is_some_and(|parent| !parent.is_over())
         };
         if shard.ended || too_early || !shard.queue.is_empty() || shard.parents.iter().any(unread) {
             return Ok(());
         }
         let shard = &mut self.all[index];
-        shard.read_at = Some(Instant::now());
+        (shard.read_at, shard.behind) = (Some(Instant::now()), true);
         let iterator = match shard.iterator.take() {
             Some(iterator) => iterator,
             None => self.source.iterator(&shard.id, &shard.from)?,

@@ -30,18 +30,19 @@ const EVENT_BYTES: usize = 26;
 #[derive(Debug)]
 pub(crate) struct ToStream {
     kinesis: Kinesis,
-    origin: Origin,
+    /// Lines of one writer and part have one partition key.
+    writer: String,
     gate: Gate,
 }
 
 impl ToStream {
-    pub(crate) fn new(kinesis: Kinesis, origin: Origin) -> Self {
-        Self { kinesis, origin, gate: Gate::default() }
+    pub(crate) fn new(kinesis: Kinesis, writer: String) -> Self {
+        Self { kinesis, writer, gate: Gate::default() }
     }
 
     fn put(&self, records: &[(u16, Vec<u8>)]) -> Result<(), Error> {
         let entry = |(part, lines): &(u16, Vec<u8>)| {
-            let key = format!("{}-{}-{part}", self.origin.region, self.origin.epoch);
+            let key = format!("{}-{part}", self.writer);
             let entry = PutRecordsRequestEntry::builder().partition_key(key).data(Blob::new(lines.as_slice())).build();
             entry.expect("key and data are given")
         };

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aws_sdk_kinesis::{Client, types::ShardIteratorType};
@@ -124,6 +124,10 @@ struct PlacesOfShard {
     number: u64,
     /// Sequence numbers of records since the last checkpoint, by number.
     since: BTreeMap<u64, String>,
+    /// It takes no more records, those that it has are read, and the shards after it are known.
+    ended: bool,
+    /// When it was read to its newest record.
+    at_tip: Option<Instant>,
 }
 
 impl Places {
@@ -146,6 +150,12 @@ impl Places {
         counted.extend(moved.iter().filter_map(place));
         counted.retain(|name, _| self.shards.iter().any(|shard| shard.id == *name));
         counted
+    }
+
+    /// Whether all records that were there at `instant` were read.
+    pub(crate) fn is_all_read_since(&self, instant: Instant) -> bool {
+        let read = |shard: &PlacesOfShard| shard.ended || shard.at_tip.is_some_and(|at| at > instant);
+        !self.shards.is_empty() && self.shards.iter().all(read)
     }
 
     /// That is stored: what is before it is not asked for again.
@@ -199,6 +209,9 @@ impl backend::Stream for Stream {
         for shard in &self.shards.all[places.shards.len()..] {
             places.shards.push(PlacesOfShard { id: shard.id.clone(), ..PlacesOfShard::default() });
         }
+        for (place, shard) in places.shards.iter_mut().zip(&self.shards.all) {
+            place.ended = shard.is_over();
+        }
         Ok(self.shards.all.len().min(usize::from(u16::MAX)) as u16)
     }
 
@@ -208,7 +221,11 @@ impl backend::Stream for Stream {
         let mut places = lock(&self.places);
         let Some(place) = places.shards.get_mut(usize::from(shard)) else { return Ok(Vec::new()) };
         debug_assert_eq!(place.number, after, "a life reads each record once");
-        let queue = &mut self.shards.all[usize::from(shard)].queue;
+        let shard = &mut self.shards.all[usize::from(shard)];
+        if shard.queue.len() <= most as usize && !shard.behind {
+            place.at_tip = shard.read_at;
+        }
+        let queue = &mut shard.queue;
         let taken = queue.drain(..queue.len().min(most as usize));
         let records = taken.map(|(sequence, lines)| {
             place.number += 1;

@@ -5,7 +5,7 @@
 use aws_sdk_dynamodb::{
     Client,
     operation::update_item::UpdateItemOutput,
-    types::{AttributeValue as Value, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest},
+    types::{AttributeValue as Value, KeysAndAttributes, ReturnValue},
 };
 use georush_core::Identifier;
 use georush_system::backend::config::TableAt;
@@ -16,9 +16,8 @@ use crate::{
     rows::{self, Attributes, PK, ROW},
 };
 
-/// Keys of one BatchGetItem, items of one BatchWriteItem. Source: API reference.
+/// Keys of one BatchGetItem. Source: API reference of BatchGetItem.
 const KEYS_MAX: usize = 100;
-const PUTS_MAX: usize = 25;
 /// Tries of what a batch left over.
 const TRIES: u32 = 8;
 
@@ -98,55 +97,30 @@ impl Table {
     /// The items of these subjects that there are.
     pub(crate) fn items(&self, subjects: &[String]) -> Result<Vec<Attributes>, Error> {
         let mut found = Vec::new();
-        let keys: Vec<_> = subjects.iter().map(|subject| rows::key(subject, ROW)).collect();
-        self.in_batches("BatchGetItem", &keys, KEYS_MAX, |keys| {
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-            let wanted = wanted.expect("keys are given");
-            let call = self.client.batch_get_item().request_items(&self.at.name, wanted);
-            let mut answer = self.service.call("BatchGetItem", &self.resource(), call.send())?;
-            found.extend(answer.responses.iter_mut().flat_map(|tables| tables.remove(&self.at.name)).flatten());
-            let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.at.name);
-            Ok(left.map(|left| left.keys).unwrap_or_default())
-        })?;
-        Ok(found)
-    }
-
-    /// Puts whole items, in the place of what was there.
-    pub(crate) fn put_all(&self, items: Vec<Attributes>) -> Result<(), Error> {
-        let put = |item| {
-            let put = PutRequest::builder().set_item(Some(item)).build();
-            WriteRequest::builder().put_request(put.expect("the item is given")).build()
-        };
-        let puts: Vec<_> = items.into_iter().map(put).collect();
-        self.in_batches("BatchWriteItem", &puts, PUTS_MAX, |puts| {
-            let call = self.client.batch_write_item().request_items(&self.at.name, puts);
-            let answer = self.service.call("BatchWriteItem", &self.resource(), call.send())?;
-            Ok(answer.unprocessed_items.unwrap_or_default().remove(&self.at.name).unwrap_or_default())
-        })
-    }
-
-    /// Calls with `most` of `all` at a time, and again with what a call returns because it left it over.
-    fn in_batches<T: Clone>(
-        &self,
-        operation: &str,
-        all: &[T],
-        most: usize,
-        mut call: impl FnMut(Vec<T>) -> Result<Vec<T>, Failure>,
-    ) -> Result<(), Error> {
-        for batch in all.chunks(most) {
-            let (mut left, mut tries) = (call(batch.to_vec())?, 1);
-            while !left.is_empty() {
+        for chunk in subjects.chunks(KEYS_MAX) {
+            let mut keys: Vec<_> = chunk.iter().map(|subject| rows::key(subject, ROW)).collect();
+            let mut tries = 0;
+            while !keys.is_empty() {
+                let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+                let wanted = wanted.expect("keys are given");
+                let call = self.client.batch_get_item().request_items(&self.at.name, wanted);
+                let mut answer = self.service.call("BatchGetItem", &self.resource(), call.send())?;
+                found.extend(answer.responses.iter_mut().flat_map(|tables| tables.remove(&self.at.name)).flatten());
+                let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.at.name);
+                keys = left.map(|left| left.keys).unwrap_or_default();
+                if keys.is_empty() {
+                    break;
+                }
+                tries += 1;
                 if tries == TRIES {
-                    let found = format!("{} of {} items were left over {TRIES} times", left.len(), batch.len());
+                    let found = format!("{} of {} items were left out {TRIES} times", keys.len(), chunk.len());
                     let remedy = format!("if this lasts, give {} more capacity", self.resource());
-                    return Err(self.service.error(operation, found, remedy));
+                    return Err(self.service.error("BatchGetItem", found, remedy));
                 }
                 self.service.back_off(tries);
-                left = call(left)?;
-                tries += 1;
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// One page of all items after `start`, in no order, and where the next one starts.

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use super::{aggregator::check, now};
 use crate::{
-    backend::Sink,
+    backend::Backend,
     crash,
-    store::{DeadLetter, Directory, Error},
+    store::{Error, Letter},
     usage::NotALine,
 };
 
@@ -17,9 +17,9 @@ use crate::{
 /// why it still can't be accepted; it is left as it was then.
 ///
 /// # Errors
-/// If a file fails.
-pub fn resend(directory: &Directory, letter: &DeadLetter, text: Option<&str>) -> Result<Result<(), NotALine>, Error> {
-    let mut central = directory.central()?;
+/// If table or stream fails.
+pub fn resend(backend: &dyn Backend, letter: &Letter, text: Option<&str>) -> Result<Result<(), NotALine>, Error> {
+    let mut central = backend.accounts()?;
     let regions: BTreeSet<u16> = central.regions()?.into_iter().map(|(number, _)| number).collect();
     let line = text.unwrap_or(&letter.text).trim_end().parse().and_then(|line| check(now(), line, &regions));
     let line = match line {
@@ -28,8 +28,8 @@ pub fn resend(directory: &Directory, letter: &DeadLetter, text: Option<&str>) ->
     };
     let mut bytes = Vec::new();
     line.write(&mut bytes);
-    let mut stream = directory.stream()?;
-    stream.append(now(), &[(line.part(stream.parts()), bytes)])?;
+    let mut sink = backend.sink()?;
+    sink.append(now(), &[(line.part(sink.parts()), bytes)])?;
     crash::point("dead-letters-after-sending");
     central.settle(letter, "replayed")?;
     Ok(Ok(()))

@@ -121,6 +121,7 @@ impl Replicator {
                 repaired => add(&counters.repaired, repaired?),
             }
         }
+        add(&counters.repaired, self.central.repaired());
         counters.held_back.store(held_back, Ordering::Relaxed);
         Ok(Duration::from_micros(wait_us))
     }

@@ -6,10 +6,12 @@ use std::sync::{Mutex, PoisonError};
 
 use georush_core::{Identifier, Origin, Timestamp, Version};
 
-use super::{Applied, Batch, Central, Directory, Error, Lease, Position, Record, Regional, Stream, stream::PARTS};
+use super::{
+    Applied, Batch, Central, Directory, Error, Lease, Letter, Position, Record, Regional, Stream, stream::PARTS,
+};
 use crate::{
     backend::{self, AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Rows},
-    item::{Account, Item},
+    item::{Account, Item, Usage},
 };
 
 impl Backend for Directory {
@@ -30,6 +32,10 @@ impl Backend for Directory {
         let mut regional = self.regional(region)?;
         let origin = regional.claim_epoch(region, &mut self.central()?)?;
         Ok((origin, Box::new(self.stream()?), Box::new(regional)))
+    }
+
+    fn sink(&self) -> Result<AnySink, Error> {
+        Ok(Box::new(self.stream()?))
     }
 
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {
@@ -88,6 +94,18 @@ impl backend::Central for Central {
 
     fn item(&mut self, subject: &Identifier) -> Result<Item, Error> {
         self.item(subject)
+    }
+
+    fn all_usage(&mut self) -> Result<Vec<(Identifier, Option<Account>, Usage)>, Error> {
+        self.all_usage()
+    }
+
+    fn dead_letters(&mut self, most: u32) -> Result<(Vec<Letter>, u64), Error> {
+        self.dead_letters(most)
+    }
+
+    fn settle(&mut self, letter: &Letter, how: &str) -> Result<(), Error> {
+        self.settle(letter, how)
     }
 
     fn newest(&mut self) -> Result<Version, Error> {

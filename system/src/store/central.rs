@@ -7,7 +7,7 @@ mod barrier;
 mod counting;
 
 pub use barrier::Reached;
-pub use counting::{Applied, Batch, DeadLetter, Lease, Position, SubjectChanges};
+pub use counting::{Applied, Batch, DeadLetter, Lease, Letter, Position, SubjectChanges};
 
 use std::path::PathBuf;
 

@@ -77,6 +77,10 @@ impl Backend for Linked {
         Ok((origin, Box::new(Far { inner, way: self.way("edge", region) }), regional))
     }
 
+    fn sink(&self) -> Result<AnySink, Error> {
+        self.inner.sink()
+    }
+
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {
         self.inner.held(region, subject)
     }

@@ -15,7 +15,7 @@ use georush_core::{
 };
 use georush_system::{
     item::Usage,
-    store::{Applied, Batch, DeadLetter, Error, Lease, Position},
+    store::{Applied, Batch, DeadLetter, Error, Lease, Letter, Position},
 };
 
 use super::{Central, TRIES, next_version};
@@ -93,7 +93,7 @@ impl Central {
     }
 
     pub(super) fn count(&mut self, lease: Lease, now: Timestamp, batch: &Batch<'_>) -> Result<Applied, Error> {
-        let generation = self.identified()?;
+        let generation = self.unchanged_generation()?;
         let applied = self.raise(generation, batch)?;
         self.put_dead_letters(now, batch)?;
         self.checkpoint(lease, now, batch)?;
@@ -146,20 +146,61 @@ impl Central {
         let places = lock(&self.places);
         let letter = |letter: &DeadLetter| {
             let (shard, sequence) = places.of(letter.shard, letter.sequence)?;
-            // The same letter has the same key when it is read again.
-            let mut item = rows::key(DEAD_LETTERS, format!("{shard}#{sequence}#{:06}", letter.line));
+            // The same letter has the same key when it is read again, and is not put aside again.
+            let key = rows::key(DEAD_LETTERS, format!("{shard}#{sequence}#{:06}", letter.line));
             let kept = now.0 / SECOND_US + DEAD_LETTERS_KEPT_S;
-            item.extend([
+            let set = vec![
                 ("stream".to_owned(), text(batch.stream)),
                 ("line".to_owned(), text(&letter.text)),
                 ("reason".to_owned(), text(&letter.reason)),
                 (EXPIRES.to_owned(), number(kept)),
-            ]);
-            Some(item)
+            ];
+            let condition = Some("attribute_not_exists(pk)".to_owned());
+            Some(Write { key, set, condition, ..Write::default() })
         };
-        let letters = batch.dead_letters.iter().filter_map(letter).collect();
+        let letters: Vec<Write> = batch.dead_letters.iter().filter_map(letter).collect();
         drop(places);
-        self.table.put_all(letters)
+        for done in self.table.write_all(&letters) {
+            match done {
+                Err(failure) if !failure.is_condition() => return Err(failure.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All dead letters that wait, the oldest of each shard first.
+    pub(super) fn letters(&self) -> Result<Vec<Letter>, Error> {
+        let letter = |item: &Attributes| {
+            let parts: [&str; 3] = string(item, rows::SK)?.split('#').collect::<Vec<_>>().try_into().ok()?;
+            let [shard, sequence, line] = parts;
+            let id = format!("{shard}/{sequence}/{}", line.parse::<u32>().ok()?);
+            Some(Letter { id, text: string(item, "line")?.to_owned(), reason: string(item, "reason")?.to_owned() })
+        };
+        let all = self.table.query(DEAD_LETTERS, "shardId-")?;
+        let waiting = all.iter().filter(|item| !item.contains_key("settled"));
+        waiting.map(|item| letter(item).ok_or_else(|| self.table.unreadable(item))).collect()
+    }
+
+    pub(super) fn settle_letter(&self, letter: &Letter, how: &str) -> Result<(), Error> {
+        let unknown = || {
+            let found = format!("{} is no dead letter's id", letter.id);
+            self.table.service.error("UpdateItem", found, "name one that is listed".to_owned())
+        };
+        let parts: [&str; 3] = letter.id.split('/').collect::<Vec<_>>().try_into().map_err(|_| unknown())?;
+        let [shard, sequence, line] = parts;
+        let line: u32 = line.parse().map_err(|_| unknown())?;
+        let write = Write {
+            key: rows::key(DEAD_LETTERS, format!("{shard}#{sequence}#{line:06}")),
+            set: vec![("settled".to_owned(), text(how))],
+            condition: Some("attribute_exists(pk)".to_owned()),
+            ..Write::default()
+        };
+        match self.table.write(&write) {
+            // Its time to live has ended meanwhile.
+            Err(failure) if !failure.is_condition() => Err(failure.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Makes lanes and checkpoints durable, if the lease is still held.

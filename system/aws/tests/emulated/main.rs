@@ -3,6 +3,7 @@
 //!
 //! Not here: what needs no server.
 
+mod ceiling;
 mod served;
 mod way;
 
@@ -28,7 +29,7 @@ use georush_system::{
     store::{Batch, Error},
     usage::Line,
 };
-use way::{DEAD, THROTTLED, WELL, WITHOUT_ANSWERS, WITHOUT_CHECKPOINTS, Way};
+use way::{DEAD, GARBAGE, SLOW, THROTTLED, WELL, WITHOUT_ANSWERS, WITHOUT_CHECKPOINTS, Way};
 
 /// A name of the test's own, so that tests share a server.
 fn unique(name: &str) -> String {
@@ -309,13 +310,117 @@ fn resharding_counts_every_line_once() {
     aggregate_until(&*backend, "another life goes on in the new shards", || counted() == 63);
 }
 
+/// As if the table were its own backup of before anything was counted.
+fn restore_without_counts(table: &str, subject: &Identifier) {
+    use aws_sdk_dynamodb::types::AttributeValue::S;
+    let key = |pk: &str, sk: &str| [("pk".to_owned(), S(pk.to_owned())), ("sk".to_owned(), S(sk.to_owned()))].into();
+    with_config(async |config| {
+        let client = aws_sdk_dynamodb::Client::new(config);
+        let update = |pk: &str, sk: &str| client.update_item().table_name(table).set_key(Some(key(pk, sk)));
+        let forget = update(&subject.to_string(), "row").update_expression("REMOVE windows, usage_version");
+        forget.send().await.expect("written");
+        update("georush", "aggregation").update_expression("REMOVE shards").send().await.expect("written");
+        let other = update("georush", "identity").update_expression("SET table_id = :a");
+        other.expression_attribute_values(":a", S("another".to_owned())).send().await.expect("written");
+    });
+}
+
+#[test]
+#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
+fn a_restored_central_table_publishes_nothing_before_everything_is_counted_again() {
+    let name = unique("restored");
+    let backend = of_name(&name, "");
+    let mut edge = Edge::join(&*backend, "us-east-1");
+    edge.admit([1; 9]);
+    let subject = stranger(1);
+    aggregate_until(&*backend, "the count", || central(&*backend, &subject) == 9);
+    let counters = ReplicatorCounters::default();
+    let region = || regional(&*backend, "us-east-1", &subject);
+    let replicate = |times: usize, backend: &Aws| {
+        let mut replicator = Replicator::open(backend, "us-east-1", quick()).expect("opens");
+        for _ in 0..times {
+            replicator.turn(now(), &counters).expect("it carries, or waits");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    eventually("the region has the count", || {
+        replicate(3, &backend);
+        region() == 9
+    });
+    restore_without_counts(&format!("{name}-central"), &subject);
+    // Whoever opens the table now finds out.
+    let backend = of_name(&name, "");
+    replicate(5, &backend);
+    assert!(counters.held_back.load(Ordering::Relaxed));
+    assert_eq!((central(&*backend, &subject), region()), (0, 9), "the region keeps what it has");
+    edge.admit([1]);
+    let accounts = || backend.accounts().expect("opens");
+    let mut aggregator = Aggregator::open(&*backend, quick()).expect("opens");
+    let counted = AggregatorCounters::default();
+    eventually("all is counted again, and published", || {
+        aggregator.turn(now(), &counted).expect("it counts");
+        replicate(1, &backend);
+        !counters.held_back.load(Ordering::Relaxed) && region() == 10
+    });
+    assert_eq!((count(&accounts().item(&subject).expect("read")), counted.missing.load(Ordering::Relaxed)), (10, 0));
+}
+
+/// Rows that were lost, altered or invented in a region are what the centre has again once the region reads all of it.
+#[test]
+#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
+fn a_region_whose_rows_were_damaged_is_repaired() {
+    use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+    let name = unique("damaged");
+    let backend = of_name(&name, "");
+    let mut edge = Edge::join(&*backend, "us-east-1");
+    edge.admit((1..=4).flat_map(|subject| [subject; 3]));
+    aggregate_until(&*backend, "the counts", || (1..=4).all(|subject| central(&*backend, &stranger(subject)) == 3));
+    let replicate = |backend: &Aws, wanted: u64| {
+        let counters = ReplicatorCounters::default();
+        let mut replicator = Replicator::open(backend, "us-east-1", quick()).expect("opens");
+        eventually("the region has all counts", || {
+            replicator.turn(now(), &counters).expect("it carries");
+            (1..=4).all(|subject| regional(backend, "us-east-1", &stranger(subject)) == wanted)
+        });
+        counters.repaired.load(Ordering::Relaxed)
+    };
+    assert_eq!(replicate(&backend, 3), 0);
+    let origin = format!("{}.{}", edge.joined.origin.region, edge.joined.origin.epoch);
+    let table = format!("{name}-us");
+    with_config(async |config| {
+        let client = aws_sdk_dynamodb::Client::new(config);
+        let row = |subject: u32| (S(stranger(subject).to_string()), S("row".to_owned()));
+        let (pk, sk) = row(1);
+        client.delete_item().table_name(&table).key("pk", pk).key("sk", sk).send().await.expect("lost");
+        let (pk, sk) = row(2);
+        let altered = client.update_item().table_name(&table).key("pk", pk).key("sk", sk);
+        let altered = altered.update_expression("SET windows.#w.counts.#o = :a").expression_attribute_names("#w", "1");
+        let altered = altered.expression_attribute_names("#o", &origin);
+        altered.expression_attribute_values(":a", N("900".to_owned())).send().await.expect("altered");
+        let (pk, sk) = row(3);
+        let invented = client.update_item().table_name(&table).key("pk", pk).key("sk", sk);
+        let invented = invented.update_expression("SET usage_version = :a, windows.#w.counts.#o = :b");
+        let invented = invented.expression_attribute_names("#w", "1").expression_attribute_names("#o", &origin);
+        let version = format!("{:010}-{:020}", 7, 7);
+        let invented = invented.expression_attribute_values(":a", S(version));
+        invented.expression_attribute_values(":b", N("1".to_owned())).send().await.expect("invented");
+        let (pk, sk) = (S("georush".to_owned()), S("cursor".to_owned()));
+        client.delete_item().table_name(&table).key("pk", pk).key("sk", sk).send().await.expect("lost");
+    });
+    assert_eq!(replicate(&of_name(&name, ""), 3), 2, "what was lost is put again, the others are repaired");
+}
+
 fn kinesis(work: impl AsyncFnOnce(&aws_sdk_kinesis::Client)) {
+    with_config(async |config| work(&aws_sdk_kinesis::Client::new(config)).await);
+}
+
+fn with_config(work: impl AsyncFnOnce(&aws_config::SdkConfig)) {
     use aws_smithy_http_client::{Builder, tls::Provider, tls::rustls_provider::CryptoMode};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let loader = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http);
-        work(&aws_sdk_kinesis::Client::new(&loader.load().await)).await;
+        work(&loader.load().await).await;
     });
 }
 
@@ -344,6 +449,45 @@ async fn split_all(client: &aws_sdk_kinesis::Client, name: &str) {
         call.new_starting_hash_key(middle.to_string()).send().await.expect("it splits");
         active(client, name).await;
     }
+}
+
+/// What both roles say of a bad way, and that each goes on by itself when it is well again.
+#[test]
+#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
+fn aggregator_and_replicator_name_the_bad_endpoint_and_go_on_by_themselves() {
+    let way = Way::new();
+    let backend = backend("roles", &format!("endpoint = {:?}", way.url));
+    let mut edge = Edge::join(&*backend, "us-east-1");
+    let shared: Arc<dyn Backend> = backend.clone();
+    let pipeline = Pipeline::start(&shared, &["us-east-1"], quick()).expect("starts");
+    let failures = || {
+        let counted = pipeline.aggregator().map_or(0, |counters| counters.failures.load(Ordering::Relaxed));
+        let copied = &pipeline.replicators()[0].1;
+        (counted, copied.failures.load(Ordering::Relaxed) + copied.refusals.load(Ordering::Relaxed))
+    };
+    let mut wanted = 0;
+    for (bad, found) in [
+        (DEAD, "connection"),
+        (GARBAGE, "; is this the service's endpoint? Correct it"),
+        (SLOW, "no answer in time; it is slow or out of reach, and will be asked again"),
+        (THROTTLED, "ProvisionedThroughputExceededException: slow down; it will be asked again"),
+    ] {
+        edge.admit([1; 5]);
+        wanted += 5;
+        let before = failures();
+        way.is.store(bad, Ordering::Relaxed);
+        let told = backend.aggregation().map(drop).expect_err("it is bad").to_string();
+        let named = format!("DynamoDB of us-east-1 at {}: DescribeTable failed: ", way.url);
+        assert!(told.starts_with(&named) && told.contains(found), "{told}");
+        eventually("both roles notice", || {
+            let now = failures();
+            now.0 > before.0 && now.1 > before.1
+        });
+        way.is.store(WELL, Ordering::Relaxed);
+        eventually("all is counted and copied", || regional(&*backend, "us-east-1", &stranger(1)) == wanted);
+    }
+    pipeline.stop();
+    assert_eq!(central(&*backend, &stranger(1)), wanted);
 }
 
 #[test]

@@ -76,6 +76,17 @@ pub struct DeadLetter {
     pub reason: String,
 }
 
+/// A dead letter that waits for somebody to look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// Its name, as `shard/sequence/line`.
+    pub id: String,
+    /// The line, cut if it is long.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// What one transaction makes durable.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
@@ -285,16 +296,16 @@ impl Central {
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn dead_letters(&mut self, most: u32) -> Result<(Vec<DeadLetter>, u64), Error> {
+    pub fn dead_letters(&mut self, most: u32) -> Result<(Vec<Letter>, u64), Error> {
         self.0.read("reading dead letters", |db| {
-            let count = db.query_row("SELECT count(*) FROM dead_letters WHERE settled IS NULL", [], |row| row.get(0))?;
+            let count =
+                db.query_row("SELECT count(*) FROM dead_letters WHERE settled IS NULL", [], |row| row.get(0))?;
             let mut statement = db.prepare_cached(
-                "SELECT shard, sequence, line, text, reason FROM dead_letters WHERE settled IS NULL ORDER BY rowid DESC LIMIT ?",
+                "SELECT shard || '/' || sequence || '/' || line, text, reason FROM dead_letters WHERE settled IS NULL \
+                 ORDER BY rowid DESC LIMIT ?",
             )?;
-            let letters = statement.query_map([most], |row| {
-                let (shard, sequence, line) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                Ok(DeadLetter { shard, sequence, line, text: row.get(3)?, reason: row.get(4)? })
-            })?;
+            let letters = statement
+                .query_map([most], |row| Ok(Letter { id: row.get(0)?, text: row.get(1)?, reason: row.get(2)? }))?;
             Ok((letters.collect::<Result<_, _>>()?, count))
         })
     }
@@ -303,10 +314,11 @@ impl Central {
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn settle(&mut self, letter: &DeadLetter, how: &str) -> Result<(), Error> {
+    pub fn settle(&mut self, letter: &Letter, how: &str) -> Result<(), Error> {
         self.0.write("settling a dead letter", |db| {
-            let mark = "UPDATE dead_letters SET settled = ? WHERE shard = ? AND sequence = ? AND line = ? AND text = ?";
-            db.execute(mark, (how, letter.shard, letter.sequence, letter.line, &letter.text))?;
+            let mark =
+                "UPDATE dead_letters SET settled = ? WHERE shard || '/' || sequence || '/' || line = ? AND text = ?";
+            db.execute(mark, (how, &letter.id, &letter.text))?;
             Ok(())
         })
     }
