@@ -66,7 +66,7 @@ fn half_the_rows() -> u32 {
 }
 
 /// From lines to central counts: what couriers append in two rounds, or in the time that the turn before took if that is longer,
-/// then a turn of the aggregator.
+/// then a turn of the aggregator. After that both at once, as in a running pipeline: one waits for the disk while the other works.
 fn events(subjects: u32) {
     let state = State::new("events");
     let mut load = Load::new(&state.0, subjects);
@@ -98,6 +98,31 @@ fn events(subjects: u32) {
         micros_each(measured, cpu),
         micros_each(measured, appending),
         per_second(measured, wall),
+    );
+
+    let (before, wall, cpu) = (taken(), Instant::now(), ProcessTime::now());
+    let until = before + 20 * EVENTS;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while (load.served() as usize) < until {
+                load.append(EVENTS / 20 / REGIONS.len());
+                // At most a second of the goal waits.
+                while load.served() as usize > taken() + EVENTS {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+        while taken() < until {
+            if !aggregator.turn(now(), &counters).expect("counts").is_zero() {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    let (wall, cpu, measured) = (wall.elapsed(), cpu.elapsed(), taken() - before);
+    println!(
+        "events, {subjects} subjects, couriers and aggregator at once: {:.0} events/s of wall time, {:.0} % of one core",
+        per_second(measured, wall),
+        100.0 * cpu.as_secs_f64() / wall.as_secs_f64(),
     );
 }
 
