@@ -106,16 +106,19 @@ fn an_edge_that_dies_loses_what_it_had_not_flushed_and_nothing_else() {
     let key = cluster.key.clone();
     let (_aggregator, _replicator) = (cluster.aggregator(None), cluster.replicator(&REGIONS, None));
     let mut counted = 0;
-    for (point, lost) in
-        [("edge-before-flush", true), ("edge-part-way-through-a-flush", true), ("edge-after-flush", false)]
-    {
+    for (point, is_answered, lost) in [
+        ("edge-before-deciding", false, true),
+        ("edge-before-answering", false, true),
+        ("edge-before-flush", true, true),
+        ("edge-part-way-through-a-flush", true, true),
+        ("edge-after-flush", true, false),
+    ] {
         cluster.disarm();
         let mut edge = cluster.edge("eu-west-1", Some(point));
         counted += edge.serve(&key, 20);
         cluster.settles(&REGIONS, counted, point);
         cluster.arm();
-        let answered = edge.ask(&key);
-        assert!(answered && !edge.role.ends(), "{point}");
+        assert_eq!((edge.ask(&key), edge.role.ends()), (is_answered, false), "{point}");
         counted += u64::from(!lost);
         cluster.disarm();
         let mut next = cluster.edge("eu-west-1", None);
@@ -158,6 +161,43 @@ fn an_aggregator_that_wakes_after_its_lease_changes_nothing() {
         served += edge.serve(&key, 10);
         cluster.settles(&REGIONS, served, "both are awake");
     }
+}
+
+/// Asleep between reading and writing while another does its work, then woken: what they still have to write is refused, or older than
+/// what is there.
+#[test]
+fn who_wakes_between_reading_and_writing_takes_nothing_back() {
+    if !has_points() {
+        return;
+    }
+    let mut cluster = Cluster::new("late");
+    let key = cluster.key.clone();
+    let mut edge = cluster.edge("eu-west-1", None);
+    let _others = cluster.replicator(&REGIONS[1..], None);
+    let (aggregator, replicator) = (
+        cluster.sleeper(&["aggregator", "--poll", "5", "--lease", "300"], "aggregator-after-reading"),
+        cluster.sleeper(&["replicator", "--region", REGIONS[0], "--poll", "5"], "replicator-after-reading"),
+    );
+    let mut served = edge.serve(&key, 10);
+    cluster.settles(&REGIONS, served, "both are awake");
+    cluster.arm();
+    served += edge.serve(&key, 10);
+    aggregator.sleeps();
+    let second = cluster.aggregator(None);
+    replicator.sleeps();
+    cluster.disarm();
+    let _second = cluster.replicator(&REGIONS[..1], None);
+    served += edge.serve(&key, 10);
+    cluster.settles(&REGIONS, served, "others have taken over");
+    for late in [&aggregator, &replicator] {
+        late.signal("CONT");
+        thread::sleep(Duration::from_millis(500));
+        assert_eq!((cluster.central(), cluster.regional(REGIONS[0])), (served, served), "{}", late.log());
+    }
+    assert!(aggregator.log().contains("another aggregator"), "it was refused: {}", aggregator.log());
+    second.kill();
+    served += edge.serve(&key, 10);
+    cluster.settles(&REGIONS, served, "the first goes on");
 }
 
 /// Pauses a process while it holds no lock on the central table: whoever sleeps with it stops everybody.

@@ -21,6 +21,7 @@ use georush_core::{
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::{
+    crash,
     item::{Account, Item},
     plans::{PlanSpec, Plans},
     record::{Begun, Recorder},
@@ -253,6 +254,7 @@ impl Edge {
     /// Why its count did not even matter.
     #[inline]
     pub fn admit(&self, now: Timestamp, ask: &Ask<'_>) -> Result<Admission, Refusal> {
+        crash::point("edge-before-deciding");
         let hash = self.hasher.hash_one(ask.subject);
         let lane = lane(hash);
         let mut shard = self.lock(lane);
@@ -284,6 +286,7 @@ impl Edge {
                 self.tally.admitted_blind.fetch_add(1, Ordering::Relaxed);
             }
         }
+        crash::point("edge-before-answering");
         let plan_group = &subject.row.plan;
         let window = plan_group.plan.window;
         let resets_s = window.ends_at(decision.window, plan_group.anchor).since(now).div_ceil(SECOND_US);

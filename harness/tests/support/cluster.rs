@@ -88,7 +88,8 @@ impl Cluster {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_georush"));
-        command.args(arguments).current_dir(&self.path).env("GEORUSH_STATE", "state").env_remove("GEORUSH_CRASH_AT");
+        command.args(arguments).current_dir(&self.path).env("GEORUSH_STATE", "state");
+        command.env_remove("GEORUSH_CRASH_AT").env_remove("GEORUSH_SLEEP_AT");
         if self.elsewhere {
             command.env("GEORUSH_BACKEND", "backend.toml");
         }
@@ -96,13 +97,22 @@ impl Cluster {
         command
     }
 
-    /// Starts a role; `crash_at` is a point of `georush_system::crash`, which holds as soon as the file `now` exists.
+    /// Starts a role; `crash_at` is a point of `georush_system::crash`, which holds while the file `now` exists.
     pub(crate) fn start(&mut self, arguments: &[&str], crash_at: Option<&str>) -> Role {
+        self.spawn(arguments, crash_at.map(|point| ("GEORUSH_CRASH_AT", point)))
+    }
+
+    /// Starts a role that stops at a point, until it is sent SIGCONT.
+    pub(crate) fn sleeper(&mut self, arguments: &[&str], point: &str) -> Role {
+        self.spawn(arguments, Some(("GEORUSH_SLEEP_AT", point)))
+    }
+
+    fn spawn(&mut self, arguments: &[&str], at: Option<(&str, &str)>) -> Role {
         self.started += 1;
         let log = self.path.join(format!("{}-{}.log", arguments[0], self.started));
         let mut command = self.command(arguments);
-        if let Some(point) = crash_at {
-            command.env("GEORUSH_CRASH_AT", format!("{point}@now"));
+        if let Some((variable, point)) = at {
+            command.env(variable, format!("{point}@now"));
         }
         let told = File::create(&log).expect("writable");
         let child = command.stdout(Stdio::null()).stderr(told).spawn().expect("starts");
@@ -142,7 +152,7 @@ impl Cluster {
         Edge { role, client, region: region.to_owned(), epoch, known: false }
     }
 
-    /// Lets the crash happen that a role was started with.
+    /// Lets the crash or sleep happen that a role was started with.
     pub(crate) fn arm(&self) {
         fs::write(self.path.join("now"), "").expect("writable");
     }
@@ -251,6 +261,14 @@ impl Role {
         let killed = ended.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status));
         assert!(killed.is_none_or(|signal| signal == SIGKILL), "ended by signal {killed:?}: {}", self.log());
         ended.is_some_and(|status| status.success())
+    }
+
+    /// Waits until it is stopped.
+    pub(crate) fn sleeps(&self) {
+        eventually("a process that sleeps", || {
+            let state = Command::new("ps").args(["-o", "state=", "-p", &self.child.id().to_string()]).output();
+            state.expect("ps exists").stdout.starts_with(b"T")
+        });
     }
 
     pub(crate) fn signal(&self, name: &str) {
