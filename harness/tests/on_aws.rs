@@ -54,7 +54,10 @@ fn every_command_works_on_a_backend_of_aws_and_counts_are_exact_through_kills() 
     aggregator.kill();
     replicator.kill();
     served += edges.iter_mut().map(|edge| edge.serve(&key, 10)).sum::<u64>();
-    let (_aggregator, _replicator) = (cluster.aggregator(None), cluster.replicator(&REGIONS, None));
+    let (worked, told) = cluster.run(&["aggregator", "--from", "2017-11-24T00:00:00Z"]);
+    assert!(!worked && told.contains("expected --from trim-horizon"), "{told}");
+    let again = ["aggregator", "--from", "trim-horizon", "--poll", "5", "--lease", "300"];
+    let (_aggregator, _replicator) = (cluster.start(&again, None), cluster.replicator(&REGIONS, None));
     served += edges.iter_mut().map(|edge| edge.serve(&key, 10)).sum::<u64>();
     eventually("the next ones go on, once the lease of the dead one is over", || used(&cluster) == served);
     eventually("the count in every region", || everywhere(served));

@@ -11,6 +11,7 @@ use georush_core::{Identifier, Origin, Timestamp, Version};
 
 use crate::{
     item::{Account, Item, Usage},
+    pipeline::{From, Settings},
     store::{Applied, Batch, Error, Lease, Letter, Position, Record},
 };
 
@@ -56,6 +57,19 @@ pub trait Backend: Debug + Send + Sync {
     /// # Errors
     /// If it can't be opened.
     fn sink(&self) -> Result<AnySink, Error>;
+
+    /// Lets aggregation go on at `from`, or where it is if that is earlier: nothing is ever skipped. Counts are cumulative, so that none
+    /// changes.
+    ///
+    /// # Errors
+    /// If another aggregator works, the backend can't go back to there, or it fails.
+    fn count_again(&self, settings: Settings, from: From) -> Result<(), Error>;
+
+    /// Forgets all counts, so that they are counted from the beginning of the stream. Regions keep theirs until that is done.
+    ///
+    /// # Errors
+    /// If the stream does not go back to its beginning, another aggregator works, or the backend fails.
+    fn rebuild(&self, settings: Settings) -> Result<(), Error>;
 
     /// What a region holds of a subject; `None` if the region has no table.
     ///

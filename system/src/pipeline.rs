@@ -14,7 +14,7 @@ mod worker;
 pub use aggregator::Aggregator;
 pub use dead_letters::resend;
 pub use joined::{Feed, Joined, Uplink, join};
-pub use replay::{From, Replayed, rebuild, replay};
+pub use replay::{From, Replayed, rebuild, replay, take_lease};
 pub use replicator::Replicator;
 pub use worker::{AggregatorCounters, ReplicatorCounters};
 

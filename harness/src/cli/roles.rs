@@ -93,20 +93,12 @@ pub(super) fn aggregator(args: &AggregatorArgs) -> Result<u8, Stop> {
     let common = &args.common;
     let backend = common.backend.open(&common.state, Directory::open)?;
     if let Some(from) = args.from {
-        let directory = files(common, "--from")?;
-        let replayed = pipeline::replay(&directory, settings, from).map_err(Stop::could_not_run)?;
-        tracing::info!(records = replayed.records, "counting again");
+        backend.count_again(settings, from).map_err(Stop::could_not_run)?;
     }
     if args.rebuild {
-        let directory = files(common, "--rebuild")?;
-        let replayed = pipeline::rebuild(&directory, settings).map_err(Stop::could_not_run)?;
-        tracing::info!(records = replayed.records, "counting anew");
+        backend.rebuild(settings).map_err(Stop::could_not_run)?;
     }
     run(backend, common, Vec::new(), settings)
-}
-
-fn files(args: &CommonArgs, doing: &str) -> Result<Directory, Stop> {
-    Directory::open(&args.backend.files(&args.state, doing)?).map_err(Stop::could_not_run)
 }
 
 /// Copies counts.

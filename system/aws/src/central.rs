@@ -3,7 +3,10 @@
 //! Each group of an item has its own version, which grows with the clock, and each write is conditional on the version that
 //! it was made from. Not here: counting, and the change feed.
 
+mod again;
 mod counting;
+
+pub(crate) use counting::LEASE_US_MIN;
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +29,7 @@ use crate::{
 /// How often a condition may fail before it is an error: each time somebody else was faster.
 const TRIES: u32 = 20;
 /// How often it is looked whether the table is still the same, and whether it is whole again if it was not.
-const IDENTIFY_EVERY: Duration = Duration::from_secs(60);
+const IDENTIFY_EVERY: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const NUMBERS_MAX: u64 = 65_535;
 /// `sk` of which table this is.

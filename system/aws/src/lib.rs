@@ -19,16 +19,20 @@ mod sink;
 mod stream;
 mod table;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use georush_core::{Identifier, Origin};
 use georush_system::{
-    backend::{AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Rows, config::Aws as Settings},
+    backend::{AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Central as _, Rows, config::Aws as Settings},
     item::Item,
-    store::Error,
+    pipeline::{self, From, take_lease},
+    store::{Error, Lease},
 };
 
-use central::Central;
+use central::{Central, LEASE_US_MIN};
 use client::Calls;
 use feed::{Feed, Replica};
 use regional::{Regional, RegionalTable, RowByRow};
@@ -77,6 +81,20 @@ impl Aws {
         Ok(RegionalTable { table: Table::open(&self.calls, at) })
     }
 
+    /// Does something for which no aggregator may work.
+    fn alone(
+        &self,
+        settings: pipeline::Settings,
+        work: impl FnOnce(&mut Central, Lease) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut central = self.central()?;
+        let lease = settings.lease.max(Duration::from_micros(LEASE_US_MIN));
+        let lease = take_lease(&mut central, lease)?;
+        let done = work(&mut central, lease);
+        central.release(lease)?;
+        done
+    }
+
     /// A region's table that is there, or is made.
     fn ready_table(&self, region: &str) -> Result<RegionalTable, Error> {
         let table = self.table(region)?;
@@ -122,6 +140,18 @@ impl Backend for Aws {
 
     fn sink(&self) -> Result<AnySink, Error> {
         Ok(Box::new(ToStream::new(self.kinesis.clone(), "dead-letters".to_owned())))
+    }
+
+    fn count_again(&self, settings: pipeline::Settings, from: From) -> Result<(), Error> {
+        match from {
+            From::TrimHorizon => self.alone(settings, |central, lease| central.rewind(lease)),
+            From::Sequence(_) | From::Time(_) => Err(Error::OnlyFromTrimHorizon),
+        }
+    }
+
+    fn rebuild(&self, settings: pipeline::Settings) -> Result<(), Error> {
+        self.kinesis.goes_back_to_its_beginning()?;
+        self.alone(settings, Central::forget_counts)
     }
 
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {

@@ -10,10 +10,11 @@ use std::{
 };
 
 use aws_sdk_kinesis::{Client, types::ShardIteratorType};
-use georush_core::Timestamp;
+use georush_core::{Timestamp, time::SECOND_US};
 use georush_system::backend::config::Aws as Settings;
 use georush_system::{
     backend,
+    pipeline::now,
     store::{Error, Record},
 };
 
@@ -54,6 +55,27 @@ impl Kinesis {
         let (arn, created) = summary
             .map_or((String::new(), 0), |summary| (summary.stream_arn, summary.stream_creation_timestamp.secs()));
         Ok((arn.clone(), format!("{arn}@{created}")))
+    }
+}
+
+impl Kinesis {
+    /// Fails if the service may have forgotten the beginning of the stream.
+    pub(crate) fn goes_back_to_its_beginning(&self) -> Result<(), Error> {
+        let call = self.client.describe_stream_summary().stream_name(&self.name);
+        let summary = self.service.call("DescribeStreamSummary", &self.resource(), call.send())?;
+        let Some(summary) = summary.stream_description_summary else { return Ok(()) };
+        let age_s = (now().0 / SECOND_US).saturating_sub(summary.stream_creation_timestamp.secs().max(0) as u64);
+        let kept_h = summary.retention_period_hours.max(0) as u64;
+        if age_s < kept_h * 3_600 {
+            return Ok(());
+        }
+        let found = format!(
+            "{} is {} hours old and keeps {kept_h}, so that counts of before can't be rebuilt",
+            self.resource(),
+            age_s / 3_600
+        );
+        let remedy = "restore the central table from a backup, and keep records for longer than a window";
+        Err(self.service.error("DescribeStreamSummary", found, remedy.to_owned()))
     }
 }
 

@@ -13,8 +13,9 @@ use georush_core::Timestamp;
 
 use super::{Settings, micros, now};
 use crate::{
+    backend::Central,
     crash,
-    store::{Central, Directory, Error, Lease, Reached, Stream},
+    store::{self, Directory, Error, Lease, Reached, Stream},
 };
 
 /// Where to count again from.
@@ -58,7 +59,7 @@ pub struct Replayed {
 /// If another aggregator works, or a file fails.
 pub fn replay(directory: &Directory, settings: Settings, from: From) -> Result<Replayed, Error> {
     let (mut central, mut stream) = (directory.central()?, directory.stream()?);
-    let lease = lease(&mut central, settings)?;
+    let lease = take_lease(&mut central, settings.lease)?;
     let done = to(&mut stream, from).and_then(|to| {
         central.rewind(lease, now(), &to)?;
         behind(&mut central, &mut stream)
@@ -77,7 +78,7 @@ pub fn rebuild(directory: &Directory, settings: Settings) -> Result<Replayed, Er
     if oldest > 1 {
         return Err(Error::Trimmed { oldest });
     }
-    let lease = lease(&mut central, settings)?;
+    let lease = take_lease(&mut central, settings.lease)?;
     let newest = stream.newest();
     let done = newest.and_then(|sequences| {
         central.forget_counts(lease, now(), &Reached { stream: stream.id().to_owned(), sequences })?;
@@ -88,11 +89,14 @@ pub fn rebuild(directory: &Directory, settings: Settings) -> Result<Replayed, Er
     done
 }
 
-/// Takes the lease; one whose holder has died ends within its time.
-fn lease(central: &mut Central, settings: Settings) -> Result<Lease, Error> {
-    let until = Instant::now() + settings.lease + settings.lease / 2;
+/// Takes the lease for as long as it `lasts`; one whose holder has died ends within that time.
+///
+/// # Errors
+/// [`Error::Held`] if its holder lives, or the table can't be written.
+pub fn take_lease(central: &mut dyn Central, lasts: Duration) -> Result<Lease, Error> {
+    let until = Instant::now() + lasts + lasts / 2;
     loop {
-        if let Some(lease) = central.acquire(now(), micros(settings.lease))? {
+        if let Some(lease) = central.acquire(now(), micros(lasts))? {
             return Ok(lease);
         }
         if Instant::now() > until {
@@ -112,7 +116,7 @@ fn to(stream: &mut Stream, from: From) -> Result<Reached, Error> {
     Ok(Reached { stream: stream.id().to_owned(), sequences })
 }
 
-fn behind(central: &mut Central, stream: &mut Stream) -> Result<Replayed, Error> {
+fn behind(central: &mut store::Central, stream: &mut Stream) -> Result<Replayed, Error> {
     let checkpoints = central.position(stream.id())?.checkpoints;
     Ok(Replayed { records: stream.behind(&checkpoints)? })
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     backend::{self, AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Rows},
     item::{Account, Item, Usage},
+    pipeline::{From, Replayed, Settings, rebuild, replay},
 };
 
 impl Backend for Directory {
@@ -36,6 +37,18 @@ impl Backend for Directory {
 
     fn sink(&self) -> Result<AnySink, Error> {
         Ok(Box::new(self.stream()?))
+    }
+
+    fn count_again(&self, settings: Settings, from: From) -> Result<(), Error> {
+        let Replayed { records } = replay(self, settings, from)?;
+        tracing::info!(records, "counting again");
+        Ok(())
+    }
+
+    fn rebuild(&self, settings: Settings) -> Result<(), Error> {
+        let Replayed { records } = rebuild(self, settings)?;
+        tracing::info!(records, "counting anew");
+        Ok(())
     }
 
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {

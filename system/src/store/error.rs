@@ -78,7 +78,7 @@ pub enum Error {
     #[error("{0} exists already; a key is made once")]
     Exists(Identifier),
     /// Somebody else holds the lease and goes on holding it.
-    #[error("another aggregator works on this state directory; stop it first (a `serve` counts, too)")]
+    #[error("another aggregator works on this backend; stop it first (a `serve` counts, too)")]
     Held,
     /// The stream can't be made.
     #[error("{}: there is a stream already; `georush stream split` and `merge` change its shards", .0.display())]
@@ -95,6 +95,12 @@ pub enum Error {
         /// The oldest record of the shard that lacks most.
         oldest: u64,
     },
+    /// The backend can't count again from there.
+    #[error(
+        "on AWS, counting again begins at the oldest record: expected --from trim-horizon, which changes no count either; what Kinesis \
+         keeps says neither what time nor how many records a checkpoint is"
+    )]
+    OnlyFromTrimHorizon,
     /// The central table is being made whole.
     #[error("counts are being made whole; nothing is published until the aggregator has come to where the stream was")]
     HeldBack,

@@ -18,6 +18,7 @@ use georush_core::{Identifier, Origin, Timestamp, Version};
 use georush_system::{
     backend::{AnyCentral, AnyRegional, AnySink, AnyStream, Backend, Regional, Rows, Sink},
     item::Item,
+    pipeline::{From, Settings},
     store::Error,
     usage::Line,
 };
@@ -79,6 +80,14 @@ impl Backend for Linked {
 
     fn sink(&self) -> Result<AnySink, Error> {
         self.inner.sink()
+    }
+
+    fn count_again(&self, settings: Settings, from: From) -> Result<(), Error> {
+        self.inner.count_again(settings, from)
+    }
+
+    fn rebuild(&self, settings: Settings) -> Result<(), Error> {
+        self.inner.rebuild(settings)
     }
 
     fn held(&self, region: &str, subject: &Identifier) -> Result<Option<Item>, Error> {

@@ -29,7 +29,7 @@ use crate::{
 /// `sk` of lease and checkpoints.
 const AGGREGATION: &str = "aggregation";
 /// A lease lasts this long at least: calls that are tried again take seconds.
-const LEASE_US_MIN: u64 = 20 * SECOND_US;
+pub(crate) const LEASE_US_MIN: u64 = 20 * SECOND_US;
 /// `pk` of dead letters.
 const DEAD_LETTERS: &str = "dead-letters";
 const DEAD_LETTERS_KEPT_S: u64 = 30 * 86_400;
@@ -261,7 +261,7 @@ fn number_of(write: &Write, name: &str) -> Option<String> {
 }
 
 /// A write of the item of the lease that holds for its owner only.
-fn held(lease: Lease, expires: Timestamp, set: Vec<(String, Value)>) -> Write {
+pub(super) fn held(lease: Lease, expires: Timestamp, set: Vec<(String, Value)>) -> Write {
     let mut all = vec![("token".to_owned(), number(lease.token())), ("expires".to_owned(), number(expires.0))];
     all.extend(set);
     Write {
@@ -273,7 +273,7 @@ fn held(lease: Lease, expires: Timestamp, set: Vec<(String, Value)>) -> Write {
     }
 }
 
-fn fenced(failure: Failure) -> Error {
+pub(super) fn fenced(failure: Failure) -> Error {
     if failure.is_condition() { Error::Fenced } else { failure.into() }
 }
 

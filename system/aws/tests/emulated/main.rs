@@ -25,7 +25,9 @@ use georush_system::{
     backend::{Backend, config::Config},
     item::{Account, Item, Usage},
     key,
-    pipeline::{Aggregator, AggregatorCounters, Joined, Pipeline, Replicator, ReplicatorCounters, Settings, join, now},
+    pipeline::{
+        Aggregator, AggregatorCounters, From, Joined, Pipeline, Replicator, ReplicatorCounters, Settings, join, now,
+    },
     store::{Batch, Error},
     usage::Line,
 };
@@ -363,6 +365,49 @@ fn a_restored_central_table_publishes_nothing_before_everything_is_counted_again
         !counters.held_back.load(Ordering::Relaxed) && region() == 10
     });
     assert_eq!((count(&accounts().item(&subject).expect("read")), counted.missing.load(Ordering::Relaxed)), (10, 0));
+}
+
+#[test]
+#[ignore = "needs an emulator; system/aws/tests/emulated/run"]
+fn counting_again_changes_nothing_and_a_rebuilt_table_is_the_same_while_regions_keep_their_counts() {
+    let backend = backend("again", "");
+    let mut edge = Edge::join(&*backend, "us-east-1");
+    edge.admit([1, 1, 1, 2, 2]);
+    let counts = || [1, 2].map(|subject| central(&*backend, &stranger(subject)));
+    let shown = || [1, 2].map(|subject| regional(&*backend, "us-east-1", &stranger(subject)));
+    aggregate_until(&*backend, "the counts", || counts() == [3, 2]);
+    let counters = ReplicatorCounters::default();
+    let mut replicator = Replicator::open(&*backend, "us-east-1", quick()).expect("opens");
+    let mut replicate = || replicator.turn(now(), &counters).map(drop).expect("it carries, or waits");
+    eventually("the region has them", || {
+        replicate();
+        shown() == [3, 2]
+    });
+
+    backend.count_again(quick(), From::TrimHorizon).expect("nobody works");
+    let read = AggregatorCounters::default();
+    let mut aggregator = Aggregator::open(&*backend, quick()).expect("opens");
+    eventually("all is read again", || {
+        aggregator.turn(now(), &read).expect("it counts");
+        read.events.load(Ordering::Relaxed) == 5
+    });
+    assert_eq!((read.counted.load(Ordering::Relaxed), counts()), (0, [3, 2]));
+    drop(aggregator);
+    let refused = backend.count_again(quick(), From::Sequence(1)).expect_err("not there").to_string();
+    assert!(refused.contains("expected --from trim-horizon"), "{refused}");
+
+    backend.rebuild(quick()).expect("nobody works");
+    assert_eq!(counts(), [0, 0]);
+    replicate();
+    assert_eq!((counters.held_back.load(Ordering::Relaxed), shown()), (true, [3, 2]));
+    edge.admit([2]);
+    let counted = aggregate_until(&*backend, "all is counted anew", || counts() == [3, 3]);
+    assert_eq!(counted.missing.load(Ordering::Relaxed), 0);
+    eventually("the region has it", || {
+        replicate();
+        assert!(shown()[0] == 3 && shown()[1] >= 2, "it never shows less: {:?}", shown());
+        shown() == [3, 3]
+    });
 }
 
 /// Rows that were lost, altered or invented in a region are what the centre has again once the region reads all of it.
