@@ -321,6 +321,26 @@ fn what_can_t_be_judged_is_one_clear_error() {
     assert_eq!(scratch.read("results/small.json"), baseline);
 }
 
+#[test]
+fn a_baseline_that_is_as_it_was_keeps_its_reason() {
+    let scratch = Scratch::with_baseline("kept");
+    let first = scratch.read("results/small.json");
+    let update = |results: &[&str], reason: &str| {
+        let arguments = [&["gate"], results, &["--baseline", "results", "--update", "--reason", reason]].concat();
+        text(&scratch.georush(&arguments).stdout)
+    };
+    fs::copy(scratch.0.join("small.toml"), scratch.0.join("other.toml")).expect("writable");
+    assert_eq!(scratch.georush(&["run", "other.toml", "--quiet", "--out", "other"]).status.code(), Some(0));
+    let both = ["base/result.json", "other/result.json"];
+    assert_eq!(update(&both, "a new scenario"), "results/other.json\n");
+    assert_eq!(scratch.read("results/small.json"), first);
+    assert_eq!(update(&both, "nothing"), "every baseline is as it was\n");
+
+    scratch.run("head", &["--set", "system.keep_alive=0.79"]);
+    assert_eq!(update(&["head/result.json"], "fewer connections"), "results/small.json\n");
+    assert!(scratch.read("results/small.json").contains("fewer connections"));
+}
+
 fn text_of(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }

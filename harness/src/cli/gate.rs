@@ -123,9 +123,16 @@ fn update(path: &Path, runs: &[Run], counts: Option<&Counts>, reason: &str) -> R
     }
     let mut texts = Vec::new();
     for ((_, scenario), runs) in gate::by_scenario(runs) {
-        texts.push((scenario.to_owned(), Baseline::of(&runs, reason, path)?.text()));
+        let baseline = Baseline::of(&runs, reason, path)?;
+        // One that is as it was keeps its reason.
+        if !baseline.is_in(path) {
+            texts.push((scenario.to_owned(), baseline.text()));
+        }
     }
     texts.extend(counts.map(|counts| (instructions::NAME.to_owned(), counts.text(reason))));
+    if texts.is_empty() {
+        return Ok(print("every baseline is as it was\n").map(|()| 0));
+    }
     let written = baseline::write(path, &texts)?;
     let lines: String = written.iter().map(|file| format!("{}\n", file.display())).collect();
     Ok(print(&lines).map(|()| 0))

@@ -87,6 +87,15 @@ impl Baseline {
         })
     }
 
+    /// Whether a folder of baselines holds the same already, for whatever reason.
+    #[must_use]
+    pub fn is_in(&self, folder: &Path) -> bool {
+        let file = folder.join(&self.scenario).with_extension("json");
+        let Ok(old) = find(&file, &self.scenario) else { return false };
+        let same = Self { reason: old.reason, ..self.clone() };
+        read::text(&old.file, "a baseline").is_ok_and(|text| text == same.text())
+    }
+
     /// As the file holds it.
     #[must_use]
     pub fn text(&self) -> String {
