@@ -132,19 +132,17 @@ impl Central {
             if epoch > NUMBERS_MAX {
                 return Err(Error::UsedUp(region.to_owned(), "epochs"));
             }
-            let done = self.table.write(&Write {
+            let claimed = self.table.write_if(&Write {
                 key: key.clone(),
                 set: vec![("epoch".to_owned(), number(epoch))],
                 condition: Some("epoch = :a".to_owned()),
                 values: vec![(":a", number(old))],
                 ..Write::default()
-            });
-            match done {
+            })?;
+            if claimed {
                 // Nobody else has this epoch. If this very call was tried twice and the first try counted, its second fails,
                 // and the epoch is skipped.
-                Ok(()) => return Ok(epoch as u16),
-                Err(failure) if failure.is_condition() => {}
-                Err(failure) => return Err(failure.into()),
+                return Ok(epoch as u16);
             }
         }
         Err(self.contended("UpdateItem"))
@@ -189,22 +187,22 @@ impl Central {
         if !lock(&self.places).is_all_read_since(since) {
             return Ok(());
         }
-        let done = self.table.write(&Write {
+        // If not: restored once more, and the next look tells.
+        if self.table.write_if(&self.saying_whole(true))? {
+            tracing::info!(table = self.table.at.name, "counts are whole again and are published");
+            (self.identity.whole, self.held_back_since) = (true, None);
+        }
+        Ok(())
+    }
+
+    /// The write that says whether counts are whole, unless another generation has begun.
+    fn saying_whole(&self, whole: bool) -> Write {
+        Write {
             key: rows::key(OWN, IDENTITY),
-            set: vec![(WHOLE.to_owned(), Value::Bool(true))],
+            set: vec![(WHOLE.to_owned(), Value::Bool(whole))],
             condition: Some("generation = :a".to_owned()),
             values: vec![(":a", number(self.identity.generation))],
             ..Write::default()
-        });
-        match done {
-            Ok(()) => {
-                tracing::info!(table = self.table.at.name, "counts are whole again and are published");
-                (self.identity.whole, self.held_back_since) = (true, None);
-                Ok(())
-            }
-            // Restored once more: the next look tells.
-            Err(failure) if failure.is_condition() => Ok(()),
-            Err(failure) => Err(failure.into()),
         }
     }
 }
@@ -214,18 +212,15 @@ pub(crate) fn publish_again(table: &Table, subject: &Identifier, name: &str, fou
     let key = rows::key(subject.to_string(), ROW);
     let old = rows::version_of(&table.get(key.clone())?.unwrap_or_default(), name);
     let next = next_version(Version { number: old.number.max(found.number), ..old }, found.generation);
-    let done = table.write(&Write {
+    let again = Write {
         key,
         set: vec![(name.to_owned(), text(rows::version_text(next)))],
         condition: Some(format!("{name} = :a")),
         values: vec![(":a", text(rows::version_text(old)))],
         ..Write::default()
-    });
-    match done {
-        // What is written meanwhile is published, too.
-        Err(failure) if !failure.is_condition() => Err(failure.into()),
-        _ => Ok(()),
-    }
+    };
+    // If not, what was written meanwhile is published.
+    table.write_if(&again).map(drop)
 }
 
 /// The table's identity. A table that holds another's was restored from its backup: what regions hold may be newer, and must lose
@@ -249,7 +244,7 @@ fn identify(table: &Table) -> Result<Identity, Error> {
                 (generation + 1, "table_id = :a", vec![(":a", text(old))])
             }
         };
-        let done = table.write(&Write {
+        let begun = table.write_if(&Write {
             key: key.clone(),
             set: vec![
                 ("table_id".to_owned(), text(&id)),
@@ -259,17 +254,13 @@ fn identify(table: &Table) -> Result<Identity, Error> {
             condition: Some(condition.to_owned()),
             values,
             ..Write::default()
-        });
-        match done {
-            Ok(()) => {
-                if generation > 0 {
-                    let table = &table.at.name;
-                    tracing::warn!(table, generation, "the central table was restored: a new generation begins");
-                }
-                return Ok(Identity { generation, whole: generation == 0 });
+        })?;
+        if begun {
+            if generation > 0 {
+                let table = &table.at.name;
+                tracing::warn!(table, generation, "the central table was restored: a new generation begins");
             }
-            Err(failure) if failure.is_condition() => {}
-            Err(failure) => return Err(failure.into()),
+            return Ok(Identity { generation, whole: generation == 0 });
         }
     }
     Err(table.service.error("UpdateItem", "others changed the identity meanwhile".to_owned(), "try again".to_owned()))
@@ -283,14 +274,13 @@ impl backend::Central for Central {
     fn sign_up(&mut self, subject: &Identifier, account: &Account) -> Result<Version, Error> {
         let version = next_version(Version::default(), self.identified()?);
         let write = self.put_account(subject, &Account { version, ..account.clone() }, None);
-        match self.table.write(&write) {
-            Ok(()) => Ok(version),
-            Err(failure) if failure.is_condition() => match self.item(subject)?.account {
-                // Its answer was lost, and it was tried again.
-                Some(stored) if stored.version == version => Ok(version),
-                _ => Err(Error::Exists(subject.clone())),
-            },
-            Err(failure) => Err(failure.into()),
+        if self.table.write_if(&write)? {
+            return Ok(version);
+        }
+        match self.item(subject)?.account {
+            // Its answer was lost, and it was tried again.
+            Some(stored) if stored.version == version => Ok(version),
+            _ => Err(Error::Exists(subject.clone())),
         }
     }
 
@@ -309,10 +299,8 @@ impl backend::Central for Central {
                 return Ok(Some(after));
             }
             after.version = next_version(before.version, generation);
-            match self.table.write(&self.put_account(subject, &after, Some(before.version))) {
-                Ok(()) => return Ok(Some(after)),
-                Err(failure) if failure.is_condition() => {}
-                Err(failure) => return Err(failure.into()),
+            if self.table.write_if(&self.put_account(subject, &after, Some(before.version)))? {
+                return Ok(Some(after));
             }
         }
         Err(self.contended("UpdateItem"))

@@ -67,18 +67,15 @@ impl RegionalTable {
     pub(crate) fn claim_epoch(&self, region: &str, central: &Central) -> Result<Origin, Error> {
         let number_of = self.adopt(region, central)?;
         let epoch = central.claim_epoch(region, self.known()?.1)?;
-        let done = self.table.write(&Write {
+        // If not, a later life was faster; this one has its epoch for itself all the same.
+        self.table.write_if(&Write {
             key: rows::key(OWN, REGION),
             set: vec![("epoch".to_owned(), number(epoch))],
             condition: Some("attribute_not_exists(epoch) OR epoch < :a".to_owned()),
             values: vec![(":a", number(epoch))],
             ..Write::default()
-        });
-        match done {
-            // A later life was faster; this one has its epoch for itself all the same.
-            Err(failure) if !failure.is_condition() => Err(failure.into()),
-            _ => Ok(Origin { region: number_of, epoch }),
-        }
+        })?;
+        Ok(Origin { region: number_of, epoch })
     }
 
     /// Puts every group that is newer than what is here; says how many were.
@@ -140,18 +137,15 @@ impl RegionalTable {
             USAGE_VERSION => &[WINDOWS, USAGE_VERSION],
             _ => &["plan", ACCOUNT_VERSION],
         };
-        let done = self.table.write(&Write {
+        let removal = Write {
             key: rows::key(subject.to_string(), rows::ROW),
             remove: group.iter().map(|name| (*name).to_owned()).collect(),
             condition: Some(format!("{name} = :a")),
             values: vec![(":a", text(rows::version_text(seen)))],
             ..Write::default()
-        });
-        match done {
-            // Somebody else has written meanwhile.
-            Err(failure) if !failure.is_condition() => Err(failure.into()),
-            _ => Ok(()),
-        }
+        };
+        // If not, somebody else has written meanwhile.
+        self.table.write_if(&removal).map(drop)
     }
 
     pub(crate) fn stored(&self) -> Result<Stored, Error> {

@@ -153,6 +153,15 @@ impl Table {
         self.service.calls_wait(call).map(|_| ())
     }
 
+    /// Writes some attributes of an item unless the write's condition fails; says whether it did.
+    pub(crate) fn write_if(&self, write: &Write) -> Result<bool, Error> {
+        match self.write(write) {
+            Ok(()) => Ok(true),
+            Err(failure) if failure.is_condition() => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
     /// Writes several items at once, each by itself; what became of each, in order.
     pub(crate) fn write_all(&self, writes: &[Write]) -> Vec<Result<(), Failure>> {
         const AT_ONCE: usize = 24;

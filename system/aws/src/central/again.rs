@@ -7,18 +7,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use aws_sdk_dynamodb::types::AttributeValue as Value;
 use georush_system::{
     pipeline::now,
     store::{Error, Lease},
 };
 
 use super::{
-    Central, IDENTIFY_EVERY, IDENTITY, WHOLE,
+    Central, IDENTIFY_EVERY,
     counting::{fenced, held},
 };
 use crate::{
-    rows::{self, Attributes, OWN, USAGE_VERSION, WINDOWS, number, string},
+    rows::{self, Attributes, USAGE_VERSION, WINDOWS, string},
     table::Write,
 };
 
@@ -53,15 +52,7 @@ impl Central {
     }
 
     fn raise_barrier(&mut self) -> Result<(), Error> {
-        self.table
-            .write(&Write {
-                key: rows::key(OWN, IDENTITY),
-                set: vec![(WHOLE.to_owned(), Value::Bool(false))],
-                condition: Some("generation = :a".to_owned()),
-                values: vec![(":a", number(self.identity.generation))],
-                ..Write::default()
-            })
-            .map_err(fenced)?;
+        self.table.write(&self.saying_whole(false)).map_err(fenced)?;
         self.identity.whole = false;
         self.held_back_since = Some(Instant::now());
         Ok(())

@@ -53,18 +53,14 @@ impl Central {
         };
         // The name is a word that DynamoDB reserves.
         let condition = condition.replace("token", "#s0");
-        let done = self.table.write(&Write {
+        let taken = self.table.write_if(&Write {
             key: rows::key(OWN, AGGREGATION),
             set: vec![("token".to_owned(), number(token)), ("expires".to_owned(), number(now.after(lasts_us).0))],
             condition: Some(condition),
             values,
             ..Write::default()
-        });
-        match done {
-            Ok(()) => Ok(Some(Lease::new(token, lasts_us))),
-            Err(failure) if failure.is_condition() => Ok(None),
-            Err(failure) => Err(failure.into()),
-        }
+        })?;
+        Ok(taken.then(|| Lease::new(token, lasts_us)))
     }
 
     pub(super) fn keep_lease(&self, lease: Lease, now: Timestamp) -> Result<(), Error> {
@@ -72,10 +68,7 @@ impl Central {
     }
 
     pub(super) fn give_lease_back(&self, lease: Lease) -> Result<(), Error> {
-        match self.table.write(&held(lease, Timestamp(0), Vec::new())) {
-            Err(failure) if !failure.is_condition() => Err(failure.into()),
-            _ => Ok(()),
-        }
+        self.table.write_if(&held(lease, Timestamp(0), Vec::new())).map(drop)
     }
 
     pub(super) fn read_position(&self, stream: &str) -> Result<Position, Error> {
@@ -196,11 +189,8 @@ impl Central {
             condition: Some("attribute_exists(pk)".to_owned()),
             ..Write::default()
         };
-        match self.table.write(&write) {
-            // Its time to live has ended meanwhile.
-            Err(failure) if !failure.is_condition() => Err(failure.into()),
-            _ => Ok(()),
-        }
+        // If not, its time to live has ended meanwhile.
+        self.table.write_if(&write).map(drop)
     }
 
     /// Makes lanes and checkpoints durable, if the lease is still held.
