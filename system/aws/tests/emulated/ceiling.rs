@@ -6,7 +6,7 @@ use std::{sync::atomic::Ordering, time::Instant};
 
 use georush_system::pipeline::{Aggregator, AggregatorCounters, Replicator, ReplicatorCounters, now};
 
-use crate::{Edge, REGIONS, active, eventually, kinesis, of_name, quick, unique};
+use crate::{Edge, REGIONS, eventually, of_name, quick, stream};
 
 const SUBJECTS: u32 = 500;
 const ROUNDS: u32 = 20;
@@ -14,12 +14,7 @@ const ROUNDS: u32 = 20;
 #[test]
 #[ignore = "a measurement; system/aws/tests/emulated/run --measure"]
 fn how_fast_events_are_counted_and_rows_are_copied() {
-    let name = unique("ceiling");
-    kinesis(async |client| {
-        client.create_stream().stream_name(&name).shard_count(4).send().await.expect("it makes it");
-        active(client, &name).await;
-    });
-    let backend = of_name(&name, "");
+    let backend = of_name(&stream("ceiling", 4), "");
     let mut edge = Edge::join(&*backend, REGIONS[0]);
     let events = u64::from(SUBJECTS * ROUNDS);
     let begun = Instant::now();

@@ -294,11 +294,7 @@ fn whoever_lost_the_lease_moves_no_checkpoint() {
 #[test]
 #[ignore = "needs an emulator that splits shards; system/aws/tests/emulated/run"]
 fn resharding_counts_every_line_once() {
-    let name = unique("split");
-    kinesis(async |client| {
-        client.create_stream().stream_name(&name).shard_count(2).send().await.expect("it makes it");
-        active(client, &name).await;
-    });
+    let name = stream("split", 2);
     let backend = of_name(&name, "");
     let mut edge = Edge::join(&*backend, "us-east-1");
     edge.admit((0..30).map(|request| request % 3));
@@ -453,6 +449,16 @@ fn a_region_whose_rows_were_damaged_is_repaired() {
         client.delete_item().table_name(&table).key("pk", pk).key("sk", sk).send().await.expect("lost");
     });
     assert_eq!(replicate(&of_name(&name, ""), 3), 2, "what was lost is put again, the others are repaired");
+}
+
+/// A stream of its own, of so many shards; its name.
+fn stream(prefix: &str, shards: i32) -> String {
+    let name = unique(prefix);
+    kinesis(async |client| {
+        client.create_stream().stream_name(&name).shard_count(shards).send().await.expect("it makes it");
+        active(client, &name).await;
+    });
+    name
 }
 
 fn kinesis(work: impl AsyncFnOnce(&aws_sdk_kinesis::Client)) {
