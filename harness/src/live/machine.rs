@@ -71,8 +71,10 @@ impl Snapshot {
     pub fn since(&self, earlier: &Self) -> Usage {
         let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
         let all = self.all.saturating_sub(earlier.all);
-        let ours = self.ours.saturating_sub(earlier.ours);
-        let others = self.busy.saturating_sub(earlier.busy).saturating_sub(ours);
+        let busy = self.busy.saturating_sub(earlier.busy);
+        // A process's time is exact, the machine's is sampled at each tick: within few ticks a part can exceed the whole.
+        let ours = self.ours.saturating_sub(earlier.ours).min(busy);
+        let others = busy - ours;
         // Threads that have ended took their times with them.
         let (ran, waited) =
             (self.ran_ns.saturating_sub(earlier.ran_ns), self.waited_ns.saturating_sub(earlier.waited_ns));
@@ -135,7 +137,22 @@ mod tests {
             sum = std::hint::black_box(sum.wrapping_add(1));
         }
         let usage = snapshot(&[]).since(&before);
-        assert!(usage.ours > 0.0 && usage.ours + usage.others + usage.stolen <= 1.01, "{usage:?}");
+        assert!(usage.ours > 0.0 && usage.ours + usage.others + usage.stolen <= 1.0 + 1e-9, "{usage:?}");
         assert!((0.0..=1.0).contains(&usage.waited), "{usage:?}");
+    }
+
+    #[test]
+    fn shares_add_up_to_the_whole() {
+        let later = Snapshot { busy: 60, all: 100, stolen: 10, ours: 45, waited_ns: 1_000, ran_ns: 3_000 };
+        let usage = later.since(&Snapshot::default());
+        assert_eq!((usage.ours, usage.others, usage.stolen), (0.45, 0.15, 0.10), "idle is the rest");
+        assert_eq!((usage.waited, usage.waited_us), (0.25, 1));
+    }
+
+    #[test]
+    fn our_share_is_at_most_what_the_machine_was_busy() {
+        let later = Snapshot { busy: 29, all: 30, ours: 31, ..Snapshot::default() };
+        let usage = later.since(&Snapshot::default());
+        assert_eq!((usage.ours, usage.others), (29.0 / 30.0, 0.0));
     }
 }
