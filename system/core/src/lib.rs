@@ -11,6 +11,7 @@ pub mod count;
 pub mod edge;
 pub mod identifier;
 pub mod plan;
+pub mod rate;
 pub mod replicator;
 pub mod row;
 pub mod time;
@@ -19,6 +20,7 @@ pub mod window;
 
 pub use identifier::{Identifier, NotAnIdentifier, SubjectId};
 pub use plan::Plan;
+pub use rate::Rate;
 pub use row::{PlanGroup, Row, Status, UsageGroup, Version};
 pub use time::Timestamp;
 pub use usage::{Origin, UsageEvent};
