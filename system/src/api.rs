@@ -435,6 +435,7 @@ fn refused(refusal: Refusal) -> Error {
         Refusal::PlanLacksBulk => Error::BulkNotInPlan,
         Refusal::PlanLacksSystems => Error::SystemsNotInPlan,
         Refusal::Full => Error::Full,
+        Refusal::TooFast { rate, after_us } => Error::TooFast { rate, after_us },
     }
 }
 

@@ -14,8 +14,10 @@ use std::{
 };
 
 use georush_core::{
-    Identifier, Origin, PlanGroup, Row, Status, SubjectId, Timestamp, UsageEvent, UsageGroup, WindowId, WindowKind,
+    Identifier, Origin, PlanGroup, Rate, Row, Status, SubjectId, Timestamp, UsageEvent, UsageGroup, WindowId,
+    WindowKind,
     edge::{Decision, Edge as Core, Effect, Enforcement, OnUnavailable, Request, Verdict},
+    rate::Bucket,
     time::SECOND_US,
 };
 use hashbrown::{DefaultHashBuilder, HashTable};
@@ -103,6 +105,13 @@ pub enum Refusal {
     PlanLacksSystems,
     /// Too many strangers are remembered already.
     Full,
+    /// Faster than the plan's rate.
+    TooFast {
+        /// What the plan allows.
+        rate: Rate,
+        /// When the next request will be served, microseconds from now.
+        after_us: u64,
+    },
 }
 
 /// A decision and what callers are told of it.
@@ -146,6 +155,8 @@ struct Subject {
     charged: WindowId,
     /// Where its usage waits in the outbox, or [`NOT_WAITING`].
     waiting: u32,
+    /// What its plan's rate has left; of this edge alone.
+    bucket: Bucket,
 }
 
 /// Of a subject without usage in the outbox.
@@ -266,6 +277,9 @@ impl Edge {
         let subject = &mut shard.subjects[id as usize];
         let plan = &self.plans[subject.plan];
         subject.may_ask(plan, ask)?;
+        if let Some(rate) = plan.rate {
+            subject.bucket.take(now, rate).map_err(|after_us| Refusal::TooFast { rate, after_us })?;
+        }
         let readable = self.readable.load(Ordering::Relaxed);
         let request = Request { subject: SubjectId(id), cost: ask.cost, lane: lane as u16 };
         let waiting = shard.outbox.len();
@@ -330,8 +344,8 @@ impl Edge {
         };
         let row = Row { plan: plan_group, usage: UsageGroup::default() };
         let (charged, waiting) = (self.strangers_window(now), NOT_WAITING);
-        let subject =
-            Subject { identifier: identifier.clone(), row, plan, whitelist: None, account: false, charged, waiting };
+        let (identifier, bucket) = (identifier.clone(), Bucket::default());
+        let subject = Subject { identifier, row, plan, whitelist: None, account: false, charged, waiting, bucket };
         shard.strangers += 1;
         Ok(self.insert(shard, hash, subject))
     }
@@ -379,8 +393,9 @@ impl Edge {
                 let row = Row { plan: plan_group, usage: UsageGroup::default() };
                 let whitelist = account.whitelist.clone().map(Box::new);
                 let identifier = item.subject.clone();
-                let (charged, waiting) = (WindowId::default(), NOT_WAITING);
-                self.insert(shard, hash, Subject { identifier, row, plan, whitelist, account: true, charged, waiting })
+                let (charged, waiting, bucket) = (WindowId::default(), NOT_WAITING, Bucket::default());
+                let subject = Subject { identifier, row, plan, whitelist, account: true, charged, waiting, bucket };
+                self.insert(shard, hash, subject)
             }
             // A stranger's count of another day means nothing any more.
             (None, None) if item.usage.as_ref().is_none_or(|usage| usage.window != self.strangers_window(now)) => {

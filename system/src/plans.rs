@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path};
 
-use georush_core::{Plan, WindowKind};
+use georush_core::{Plan, Rate, WindowKind};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -31,6 +31,8 @@ pub struct PlanSpec {
     pub asn: bool,
     /// Somebody pays for it.
     pub paid: bool,
+    /// How fast each edge lets a subject ask; `None` for as fast as it can.
+    pub rate: Option<Rate>,
 }
 
 /// All plans of one file.
@@ -152,6 +154,8 @@ struct RawPlan {
     asn: bool,
     #[serde(default)]
     paid: bool,
+    rate: Option<Spanned<u64>>,
+    burst: Option<Spanned<u64>>,
 }
 
 fn yes() -> bool {
@@ -197,7 +201,34 @@ impl RawPlan {
             RawWindow::MonthCalendar => WindowKind::MonthCalendar,
         };
         let plan = Plan { quota: advertised + advertised * percent / 100, window };
-        Ok(PlanSpec { name: name.into(), plan, advertised, bulk: self.bulk, asn: self.asn, paid: self.paid })
+        let rate = rate(name, self.rate.as_ref(), self.burst.as_ref())?;
+        Ok(PlanSpec { name: name.into(), plan, advertised, bulk: self.bulk, asn: self.asn, paid: self.paid, rate })
+    }
+}
+
+/// A rate limit; without a burst of its own, that of one second.
+fn rate(
+    name: &str,
+    rate: Option<&Spanned<u64>>,
+    burst: Option<&Spanned<u64>>,
+) -> Result<Option<Rate>, (usize, String)> {
+    let within = |field: &str, found: &Spanned<u64>| {
+        let number = u32::try_from(*found.get_ref()).ok().filter(|number| (1..=Rate::MAX).contains(number));
+        number.ok_or_else(|| {
+            let message = format!("plans.{name}.{field} is {}, expected 1 to {} requests", found.get_ref(), Rate::MAX);
+            (found.span().start, message)
+        })
+    };
+    match (rate, burst) {
+        (None, None) => Ok(None),
+        (None, Some(burst)) => {
+            let message = format!("plans.{name} has a burst, but no rate; add `rate`, in requests a second");
+            Err((burst.span().start, message))
+        }
+        (Some(rate), burst) => {
+            let per_second = within("rate", rate)?;
+            Ok(Some(Rate { per_second, burst: burst.map_or(Ok(per_second), |burst| within("burst", burst))? }))
+        }
     }
 }
 
@@ -225,6 +256,14 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_without_a_burst_allows_that_of_a_second() {
+        let plans = Plans::parse("[plans.a]\nquota = 1\nrate = 5\n[plans.b]\nquota = 1\nrate = 5\nburst = 9", "x");
+        let plans = plans.expect("a good file");
+        let burst = |name| plans.get(name).and_then(|spec| spec.rate).map(|rate| (rate.per_second, rate.burst));
+        assert_eq!((burst("a"), burst("b")), (Some((5, 5)), Some((5, 9))));
+    }
+
+    #[test]
     fn without_its_table_there_is_no_anonymous_tier() {
         let plans = Plans::parse("[plans.a]\nquota = 1", "x").expect("a good file");
         assert_eq!(plans.anonymous(), None);
@@ -241,6 +280,8 @@ mod tests {
                 "[plans.free]\nquota = 1\n[anonymous]\nplan = \"fre\"",
                 "plans.toml:4: there is no plan \"fre\", expected",
             ),
+            ("[plans.a]\nquota = 1\nrate = 0", "plans.toml:3: plans.a.rate is 0, expected 1 to 1000000 requests"),
+            ("[plans.a]\nquota = 1\nburst = 5", "plans.toml:3: plans.a has a burst, but no rate; add `rate`"),
             ("[plans", "plans.toml:1: "),
         ] {
             assert!(error(text).starts_with(told), "{}", error(text));

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use georush_core::{Rate, time::SECOND_US};
 use hyper::StatusCode;
 
 use super::metrics::Cause;
@@ -45,6 +46,13 @@ pub enum Error {
     Method(&'static str),
     /// More callers without a key than can be remembered.
     Full,
+    /// Faster than the plan's rate.
+    TooFast {
+        /// What the plan allows.
+        rate: Rate,
+        /// When the next request will be served, microseconds from now.
+        after_us: u64,
+    },
     /// The table can't be read, and the policy is to refuse then.
     Unavailable,
     /// What the HTTP server itself refused.
@@ -71,7 +79,7 @@ impl Error {
             | Self::NotInWhitelist => StatusCode::FORBIDDEN,
             Self::UnknownSystem(_) | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Full => StatusCode::TOO_MANY_REQUESTS,
+            Self::Full | Self::TooFast { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Http(status, _) => *status,
         }
@@ -91,7 +99,20 @@ impl Error {
             Self::NotInWhitelist => Cause::NotInWhitelist,
             Self::UnknownSystem(_) | Self::NotFound(_) => Cause::NotFound,
             Self::Method(_) | Self::Http(..) => Cause::BadRequest,
+            Self::TooFast { .. } => Cause::TooFast,
             Self::Full | Self::Unavailable => Cause::Unavailable,
+        }
+    }
+
+    /// After how many seconds it is worth another try, if it is known.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<u32> {
+        match self {
+            Self::TooFast { after_us, .. } => {
+                Some(u32::try_from(after_us.div_ceil(SECOND_US)).unwrap_or(u32::MAX).max(1))
+            }
+            Self::Unavailable => Some(5),
+            _ => None,
         }
     }
 
@@ -122,6 +143,15 @@ impl Error {
             Self::NotFound(path) => format!("{} was not found; /openapi.json describes what is here.", short(path)),
             Self::Method(allowed) => format!("Only {allowed} can be used here."),
             Self::Full => "Too many callers without an API key. Sign up for a key, or try again tomorrow.".to_owned(),
+            Self::TooFast { rate, .. } => format!(
+                "You are sending more than {} {} a second. Try again in {}.",
+                thousands(u64::from(rate.per_second)),
+                if rate.per_second == 1 { "request" } else { "requests" },
+                match self.retry_after_s() {
+                    None | Some(..=1) => "a second".to_owned(),
+                    Some(seconds) => format!("{seconds} seconds"),
+                }
+            ),
             Self::Unavailable => "Your quota can't be checked right now. Try again in a few seconds.".to_owned(),
             Self::Http(_, message) => message.clone(),
         }

@@ -32,6 +32,8 @@ pub enum Cause {
     NoValidKey,
     /// The quota is used up.
     OverQuota,
+    /// More requests a second than the plan allows.
+    TooFast,
     /// Not in the plan.
     NotInPlan,
     /// Not in the key's whitelist.
@@ -44,13 +46,14 @@ pub enum Cause {
     Unavailable,
 }
 
-const CAUSES: [(Cause, &str); 11] = [
+const CAUSES: [(Cause, &str); 12] = [
     (Cause::Served, "served"),
     (Cause::Service, "service"),
     (Cause::BadInput, "bad-input"),
     (Cause::SpecialAddress, "special-address"),
     (Cause::NoValidKey, "no-valid-key"),
     (Cause::OverQuota, "over-quota"),
+    (Cause::TooFast, "too-fast"),
     (Cause::NotInPlan, "not-in-plan"),
     (Cause::NotInWhitelist, "not-in-whitelist"),
     (Cause::NotFound, "not-found"),

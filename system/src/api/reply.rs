@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use georush_core::WindowKind;
+use georush_core::{Rate, WindowKind};
 use hyper::{
     HeaderMap, Response, StatusCode,
     header::{
@@ -67,9 +67,10 @@ impl Reply {
                 let list = allowed.replace(" and ", ", ");
                 self.more.push((ALLOW, HeaderValue::from_str(&list).expect("names of methods")));
             }
-            Error::Unavailable => self.retry_after_s = Some(5),
+            Error::TooFast { rate, .. } => self.quota = Some(spent(*rate, error)),
             _ => {}
         }
+        self.retry_after_s = error.retry_after_s();
         self
     }
 
@@ -178,6 +179,13 @@ fn left(admission: &Admission) -> HeaderValue {
     }
     let length = LEFT_BYTES - rest.len();
     HeaderValue::from_bytes(&text[..length]).expect("digits and letters")
+}
+
+/// The same two of a rate that was exceeded: `"burst";q=100;w=2` and `"burst";r=0;t=1`.
+fn spent(rate: Rate, error: &Error) -> [HeaderValue; 2] {
+    let policy = format!("\"burst\";q={};w={}", rate.burst, rate.window_s());
+    let left = format!("\"burst\";r=0;t={}", error.retry_after_s().unwrap_or(1));
+    [policy, left].map(|text| HeaderValue::from_str(&text).expect("digits and letters"))
 }
 
 /// The answer to a browser that asks what it may ask: anything, for a day.

@@ -34,6 +34,10 @@ paid = true
 [plans.tiny]
 quota = 2
 paid = true
+[plans.slow]
+quota = 1_000
+rate = 1
+burst = 2
 "#;
 
 fn api_with(plans: &str) -> Api {
@@ -53,6 +57,7 @@ fn api_with_policy(plans: &str, on_unavailable: OnUnavailable) -> Api {
         ("free-key", "free", None),
         ("paid-key", "business", None),
         ("tiny-key", "tiny", None),
+        ("slow-key", "slow", None),
         ("shop-key", "business", Some("shop.example")),
     ] {
         let whitelist = whitelist.and_then(|host: &str| Whitelist::new(vec![host.parse().expect("a host")]));
@@ -304,6 +309,39 @@ fn clients_of_2017_get_the_flat_record_and_429() {
     let refused = ask(&api, "/8.8.8.8/en", &old);
     assert_eq!((refused.status().as_u16(), header(&refused, "content-type")), (429, Some("text/plain; charset=utf-8")));
     assert!(text_of(&refused).starts_with("You have made 2 requests"));
+}
+
+/// The first answer to somebody who is faster than his plan, of however many it takes on a slow machine.
+fn too_fast(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+    let throttled = |response: &Response<Bytes>| response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let mut answers = (0..100).map(|_| ask(api, target, headers));
+    answers.find(throttled).expect("some of a hundred requests are too fast for one a second")
+}
+
+#[test]
+fn a_rate_is_kept_with_429_and_costs_nothing() {
+    let api = api();
+    let key = [("api-key", "slow-key")];
+    assert_eq!(
+        (ask(&api, "/8.8.8.8", &key).status(), ask(&api, "/8.8.8.8", &key).status()),
+        (StatusCode::OK, StatusCode::OK)
+    );
+    let refused = too_fast(&api, "/8.8.8.8", &key);
+    let told = json!({ "message": "You are sending more than 1 request a second. Try again in a second." });
+    assert_eq!(json_of(&refused), told);
+    assert_eq!(header(&refused, "retry-after"), Some("1"));
+    assert_eq!(header(&refused, "ratelimit-policy"), Some("\"burst\";q=2;w=2"));
+    assert_eq!(header(&refused, "ratelimit"), Some("\"burst\";r=0;t=1"));
+    assert_eq!(header(&refused, "access-control-allow-origin"), Some("*"));
+    let metrics = text_of(&ask(&api, "/metrics", &[])).to_owned();
+    let served = metrics.lines().find(|line| line.contains(r#"cause="served""#)).expect("a count");
+    let used: u64 = served.rsplit(' ').next().and_then(|count| count.parse::<f64>().ok()).expect("a number") as u64;
+    let who = crate::key::identifier("slow-key");
+    let next = Ask { subject: &who, cost: 1, want: Want::Record, address: STRANGER.into(), host: None };
+    let later = api.now().after(60_000_000);
+    assert_eq!(api.edge.admit(later, &next).map(|admission| admission.count), Ok(used + 1), "refusals are not counted");
+    let old = [("user-agent", "ipdata-pypi/0.0.1"), ("api-key", "slow-key")];
+    assert!(text_of(&too_fast(&api, "/8.8.8.8/en", &old)).starts_with("You are sending"), "as text");
 }
 
 #[test]

@@ -72,6 +72,22 @@ fn a_request_that_does_not_fit_whole_is_refused_and_costs_nothing() {
 }
 
 #[test]
+fn who_is_too_fast_is_refused_before_the_count_each_subject_for_itself() {
+    let plans =
+        Plans::parse("[plans.slow]\nquota = 9\nrate = 2\n[anonymous]\nplan = \"slow\"", "x").expect("good plans");
+    let (edge, one, other) = (Edge::new(Settings::new(HERE), &plans), stranger(1), stranger(2));
+    let rate = plans.get("slow").and_then(|spec| spec.rate).expect("a rate");
+    let too_fast = Err(Refusal::TooFast { rate, after_us: SECOND_US / 2 });
+    let counts = |who| [0; 3].map(|_| edge.admit(NOW, &ask(who, 1)).map(|admission| admission.count));
+    assert_eq!(counts(&one), [Ok(1), Ok(2), too_fast]);
+    assert_eq!(counts(&other), [Ok(1), Ok(2), too_fast]);
+    assert_eq!(edge.admit(NOW.after(SECOND_US / 2), &ask(&one, 1)).map(|admission| admission.count), Ok(3));
+    let mut lines = Vec::new();
+    edge.drain(NOW, &mut lines);
+    assert_eq!(lines.iter().map(|line| line.cost).sum::<u16>(), 5, "what was refused left no usage");
+}
+
+#[test]
 fn whitelist_and_plan_are_looked_at_before_the_count() {
     let (edge, who) = (edge(), key::identifier("secret"));
     let whitelist = Whitelist::new(vec!["shop.example".parse().expect("a host")]);

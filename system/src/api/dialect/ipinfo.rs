@@ -138,7 +138,9 @@ fn refusal(error: &Error) -> Reply {
 
 fn told(error: &Error) -> (StatusCode, Value) {
     let (status, title) = match error {
-        Error::FreeQuota | Error::PaidQuota(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
+        Error::FreeQuota | Error::PaidQuota(_) | Error::TooFast { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded")
+        }
         Error::NoValidKey => (error.status(), "Unknown token"),
         Error::NotAnAddress(_) => (StatusCode::NOT_FOUND, "Wrong ip"),
         Error::NotFound(_) => (error.status(), "Page not found"),

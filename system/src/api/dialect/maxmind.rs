@@ -135,6 +135,7 @@ fn named(error: &Error) -> (StatusCode, &'static str) {
         Error::UnknownSystem(_) | Error::NotFound(_) => "PATH_NOT_FOUND",
         Error::Method(_) | Error::Http(..) => "METHOD_NOT_ALLOWED",
         Error::Full => "TOO_MANY_CALLERS",
+        Error::TooFast { .. } => "TOO_MANY_REQUESTS",
         Error::Unavailable => "SERVER_ERROR",
     };
     (error.status(), code)

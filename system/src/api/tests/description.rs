@@ -279,6 +279,7 @@ fn every_error_is_described() {
     for status in [StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE] {
         description.covers("post", "/bulk", &api.refuse(status, "no"), "refused");
     }
+    description.covers("get", "/{target}", &too_fast(&api, "/8.8.8.8", &[("api-key", "slow-key")]), "too fast");
     let closed = api_with_policy(PLANS, OnUnavailable::Closed);
     closed.edge.set_readable(false);
     let refused = ask(&closed, "/8.8.8.8?api-key=paid-key", &[]);

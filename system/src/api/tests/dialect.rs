@@ -324,6 +324,21 @@ fn callers_in_private_networks_have_an_address_but_no_place() {
 }
 
 #[test]
+fn every_dialect_tells_who_is_too_fast_when_to_come_again() {
+    let api = all();
+    for target in [
+        "/lite/8.8.8.8?token=slow-key",
+        "/json/8.8.8.8?key=slow-key",
+        "/echoip/ip?api-key=slow-key",
+        "/geoip/v2.1/city/8.8.8.8?api-key=slow-key",
+    ] {
+        let refused = too_fast(&api, target, &[]);
+        assert_eq!(header(&refused, "retry-after"), Some("1"), "{target}");
+        assert_eq!(header(&refused, "ratelimit-policy"), Some("\"burst\";q=2;w=2"), "{target}");
+    }
+}
+
+#[test]
 fn every_dialect_counts_on_the_same_row() {
     let api = open_api().with_dialects(all().dialects);
     for target in ["/8.8.8.8", "/lite/8.8.8.8", "/json/8.8.8.8"] {
