@@ -37,6 +37,11 @@ impl Calls {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         runtime.worker_threads(2).thread_name("aws").enable_all();
         let runtime = runtime.build().map_err(|source| Error::Threads("AWS", source))?;
+        // A machine without certificates may still call what speaks HTTP, but the client panics in development if it is to look
+        // for certificates where there are none.
+        let has_certificates = !rustls_native_certs::load_native_certs().certs.is_empty();
+        let trusted = tls::TrustStore::default().with_native_roots(has_certificates);
+        let trusted = tls::TlsContext::builder().with_trust_store(trusted).build().expect("no names, so no wrong ones");
         let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let timeouts =
             TimeoutConfig::builder().connect_timeout(TRY).operation_attempt_timeout(TRY).operation_timeout(CALL);
@@ -46,7 +51,7 @@ impl Calls {
             .with_initial_backoff(Duration::from_millis(100))
             .with_max_backoff(Duration::from_secs(1));
         let loader = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(Builder::new().tls_provider(ring).build_https())
+            .http_client(Builder::new().tls_provider(ring).tls_context(trusted).build_https())
             .region(Region::new(region.to_owned()))
             .timeout_config(timeouts.build())
             .retry_config(retries);
@@ -162,7 +167,9 @@ impl Service {
             }
             SdkError::DispatchFailure(_) => {
                 let found = deepest();
-                let remedy = if causes().iter().any(|cause| cause.contains("credential") || cause.contains("IMDS")) {
+                let remedy = if found.contains("UnknownIssuer") {
+                    "install the CA certificates of your system, or name a file with its issuer in SSL_CERT_FILE"
+                } else if causes().iter().any(|cause| cause.contains("credential") || cause.contains("IMDS")) {
                     "give credentials as AWS's tools take them: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a \
                      role"
                 } else {

@@ -7,6 +7,7 @@ use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     process::Command,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -63,9 +64,15 @@ fn asks_for_a_key() {
 
 /// What is told when the backend at `endpoint` is asked for a key.
 fn told(endpoint: &str) -> String {
+    told_with(endpoint, &[])
+}
+
+/// The same with other variables.
+fn told_with(endpoint: &str, variables: &[(&str, &str)]) -> String {
     let mut asks = Command::new(env::current_exe().expect("it runs"));
     asks.args(["--exact", "asks_for_a_key", "--nocapture"]).env(ENDPOINT, endpoint);
     asks.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b").env_remove("AWS_PROFILE");
+    asks.envs(variables.iter().copied());
     let output = String::from_utf8(asks.output().expect("it starts").stdout).expect("it is text");
     let line = output.lines().find_map(|line| line.split_once("told: "));
     line.unwrap_or_else(|| panic!("{output}")).1.to_owned()
@@ -79,6 +86,34 @@ fn an_endpoint_where_nobody_listens_is_named_with_what_to_do() {
     let told = told(&format!("http://{address}"));
     assert!(told.starts_with(&format!("DynamoDB of us-east-1 at http://{address}: DescribeTable failed: ")), "{told}");
     assert!(told.ends_with("start it, or correct its endpoint"), "{told}");
+}
+
+/// Of a machine without certificates of authorities, such as a small container.
+const NO_CERTIFICATES: [(&str, &str); 2] = [("SSL_CERT_FILE", "/nonexistent"), ("SSL_CERT_DIR", "/nonexistent")];
+
+#[test]
+fn a_machine_without_certificates_reaches_what_has_no_tls() {
+    let told = told_with(&says("502 Bad Gateway", "text/html", "bad gateway"), &NO_CERTIFICATES);
+    assert!(told.contains("status 502"), "{told}");
+}
+
+#[test]
+fn an_endpoint_whose_issuer_is_unknown_is_told_with_what_to_do() {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+    let key = rustls::pki_types::PrivateKeyDer::try_from(signing_key.serialize_der()).expect("a key");
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(ring).with_safe_default_protocol_versions();
+    let config = config.expect("ring has them all").with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(vec![cert.der().clone()], key).expect("they belong together"));
+    let endpoint = server(move |stream| {
+        let mut connection = rustls::ServerConnection::new(Arc::clone(&config)).expect("a good configuration");
+        while connection.complete_io(stream).is_ok_and(|done| done != (0, 0)) {}
+    });
+    for variables in [&[][..], &NO_CERTIFICATES] {
+        let told = told_with(&endpoint.replace("http:", "https:"), variables);
+        assert!(told.contains("UnknownIssuer") && told.ends_with("in SSL_CERT_FILE"), "{told}");
+    }
 }
 
 #[test]
