@@ -306,7 +306,10 @@ fn what_is_wrong_with_a_key_is_told() {
         assert_errors(&output);
         assert!(text(&output.stderr).contains(expected), "{output:?}");
     };
-    told(&["keys", "list"], "state: can't hold state: there is no central.db in it");
+    told(
+        &["keys", "list"],
+        "state: there is no central.db in it; name another directory, or begin one here with `georush serve`",
+    );
     told(&["keys", "create", "--plan", "fre"], "there is no plan \"fre\", expected one of: business, ");
     told(&["keys", "create", "--plan", "free", "--key", "short"], "expected 8 or more printable ASCII characters");
     told(&["keys", "create", "--plan", "free", "--allow", "a b"], "\"a b\" is no host");

@@ -17,7 +17,7 @@ pub use regional::Regional;
 pub use stream::{Record, SHARDS, SHARDS_MAX, Shard, Stream};
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     process,
 };
@@ -54,8 +54,7 @@ impl Directory {
         if directory.file(CENTRAL).exists() {
             return Ok(directory);
         }
-        let source = io::Error::new(io::ErrorKind::NotFound, "there is no central.db in it");
-        Err(Error::Directory { directory: path.to_owned(), source })
+        Err(Error::NoState { directory: path.to_owned() })
     }
 
     /// Opens the central table. If a region has seen more than it holds, it was restored from a backup, and begins a new

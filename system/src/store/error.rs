@@ -17,6 +17,16 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The directory holds no state.
+    #[error(
+        "{}: there is no central.db in it; name another directory, or begin one here with `georush serve` or \
+         `georush keys create`",
+        directory.display()
+    )]
+    NoState {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// Another version wrote the file.
     #[error(
         "{}: its layout is {found}, expected {wanted}: another version of georush wrote it; use that version, or move \
