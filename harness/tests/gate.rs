@@ -351,10 +351,13 @@ fn a_history_grows_by_a_line_and_never_blocks() {
     let add = |label: &str| {
         let arguments =
             ["gate", "base/result.json", "--baseline", "results", "--history", "history.jsonl", "--label", label];
-        let output = scratch.georush(&arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+        scratch.georush(&arguments)
     };
-    ["a", "b", "b"].into_iter().for_each(add);
+    for label in ["a", "b", "b"] {
+        let output = add(label);
+        assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    }
+    assert_eq!(add("").status.code(), Some(2), "a point without a name says nothing");
     assert_eq!(scratch.read("history.jsonl").lines().count(), 2);
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 use georush::gate::{
     self, GateError, Lane, Outcome, Run, Status,
     baseline::{self, Baseline},
@@ -51,13 +51,13 @@ pub(super) struct GateArgs {
     #[arg(long, requires = "reason")]
     update: bool,
     /// Why it changes; kept in the baseline.
-    #[arg(long, value_name = "TEXT", requires = "update")]
+    #[arg(long, value_name = "TEXT", requires = "update", value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     /// Look for changes in this file of earlier metrics, and add these.
     #[arg(long, value_name = "FILE", requires = "label", conflicts_with = "update")]
     history: Option<PathBuf>,
     /// What these results are of, for example a commit.
-    #[arg(long, value_name = "TEXT", requires = "history")]
+    #[arg(long, value_name = "TEXT", requires = "history", value_parser = NonEmptyStringValueParser::new())]
     label: Option<String>,
     /// JUnit XML, a case for each comparison.
     #[arg(long, value_name = "FILE", conflicts_with = "update")]
