@@ -416,6 +416,10 @@ impl Edge {
                 version: account.version,
             };
             if subject.row.put_plan(group) {
+                // What was asked under one rate says nothing of another.
+                if plan.is_some_and(|plan| plan != subject.plan) {
+                    subject.bucket = Bucket::default();
+                }
                 subject.plan = plan.unwrap_or(subject.plan);
                 subject.whitelist = account.whitelist.clone().map(Box::new);
             }

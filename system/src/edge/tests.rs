@@ -88,6 +88,20 @@ fn who_is_too_fast_is_refused_before_the_count_each_subject_for_itself() {
 }
 
 #[test]
+fn another_plan_begins_with_its_own_burst_and_another_label_does_not() {
+    let plans = "[plans.slow]\nquota = 9\nrate = 1\nburst = 2\n[plans.paid]\nquota = 9\nrate = 9\nburst = 1";
+    let (edge, who) =
+        (Edge::new(Settings::new(HERE), &Plans::parse(plans, "x").expect("good plans")), key::identifier("secret"));
+    let admitted = || edge.admit(NOW, &ask(&who, 1)).is_ok();
+    edge.apply(NOW, &account("secret", 1, |account| account.plan = "slow".into()));
+    assert_eq!([admitted(), admitted(), admitted()], [true, true, false]);
+    edge.apply(NOW, &account("secret", 2, |account| (account.plan, account.label) = ("slow".into(), "shop".into())));
+    assert!(!admitted());
+    edge.apply(NOW, &account("secret", 3, |account| account.plan = "paid".into()));
+    assert_eq!([admitted(), admitted()], [true, false]);
+}
+
+#[test]
 fn whitelist_and_plan_are_looked_at_before_the_count() {
     let (edge, who) = (edge(), key::identifier("secret"));
     let whitelist = Whitelist::new(vec!["shop.example".parse().expect("a host")]);
