@@ -108,9 +108,7 @@ impl Error {
     #[must_use]
     pub fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::TooFast { after_us, .. } => {
-                Some(u32::try_from(after_us.div_ceil(SECOND_US)).unwrap_or(u32::MAX).max(1))
-            }
+            Self::TooFast { after_us, .. } => u32::try_from(after_us.div_ceil(SECOND_US)).ok(),
             Self::Unavailable => Some(5),
             _ => None,
         }
@@ -144,13 +142,9 @@ impl Error {
             Self::Method(allowed) => format!("Only {allowed} can be used here."),
             Self::Full => "Too many callers without an API key. Sign up for a key, or try again tomorrow.".to_owned(),
             Self::TooFast { rate, .. } => format!(
-                "You are sending more than {} {} a second. Try again in {}.",
+                "You are sending more than {} {} a second. Try again in a second.",
                 thousands(u64::from(rate.per_second)),
                 if rate.per_second == 1 { "request" } else { "requests" },
-                match self.retry_after_s() {
-                    None | Some(..=1) => "a second".to_owned(),
-                    Some(seconds) => format!("{seconds} seconds"),
-                }
             ),
             Self::Unavailable => "Your quota can't be checked right now. Try again in a few seconds.".to_owned(),
             Self::Http(_, message) => message.clone(),
