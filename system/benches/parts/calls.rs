@@ -31,7 +31,7 @@ pub(crate) fn api() -> (Api, Vec<String>) {
     let data = Arc::new(ArcSwap::from_pointee(Data::new(geo)));
     let edge = Arc::new(Edge::new(Settings::new(Origin::default()), &plans));
     let api = Api::new(data, edge, Trusted::default(), Box::new(Vec::new));
-    let keys: Vec<String> = (0..KEYS).map(|number| format!("{number:056x}")).collect();
+    let keys: Vec<String> = (0..KEYS).map(|number| format!("{number:054x}")).collect();
     let now = api.now();
     for key in &keys {
         let account = Account {
