@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use super::text::{Text, push_float};
+use super::{
+    pieces::{NO_PLACE, push_values},
+    text::{Text, push_float},
+};
 
 /// Row of the country table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +80,8 @@ pub struct Country {
     pub piece_tongue: Box<[u8]>,
     /// The members of its centre: latitude and longitude.
     pub piece_centre: Box<[u8]>,
+    /// All members of a place of which nothing but the country is known.
+    pub piece_bare: Box<[u8]>,
     /// Latitude and longitude of its centre, degrees.
     pub centre: Option<(f64, f64)>,
     /// Its time zones by their IANA names.
@@ -116,8 +121,14 @@ impl Countries {
     pub fn new(flags: &str) -> Self {
         let raw: BTreeMap<Box<str>, Raw> =
             serde_json::from_str(include_str!("../../data/countries.json")).expect("the compiled-in table is valid");
-        let rows = std::iter::once(nowhere()).chain(raw.into_iter().map(|(code, raw)| country(code, raw, flags)));
-        Self { rows: rows.collect() }
+        let countries = raw.into_iter().map(|(code, raw)| country(code, raw, flags));
+        let mut rows: Vec<_> = std::iter::once(nowhere()).chain(countries).collect();
+        for row in &mut rows {
+            let mut bare = Vec::new();
+            push_values(&mut bare, NO_PLACE, &row.piece_names, row);
+            row.piece_bare = bare.into();
+        }
+        Self { rows }
     }
 
     /// The row of a code; [`CountryId::NONE`] for codes that are no country's, such as `ZZ` and `EU`.
@@ -155,6 +166,7 @@ fn nowhere() -> Country {
             r#""languages":null,"currency":{"name":null,"code":null,"symbol":null,"native":null,"plural":null},"#,
         ),
         piece_centre: piece(r#""latitude":null,"longitude":null,"#),
+        piece_bare: Box::default(),
         centre: None,
         time_zones: Vec::new(),
         subdivisions: BTreeMap::new(),
@@ -185,6 +197,7 @@ fn country(code: Box<str>, raw: Raw, flags: &str) -> Country {
         piece_flag: flag.into(),
         piece_tongue: tongue(&raw).into(),
         piece_centre: piece_centre.into(),
+        piece_bare: Box::default(),
         centre,
         code,
         name: raw.name,
@@ -233,6 +246,7 @@ fn push_centre(out: &mut Vec<u8>, centre: Option<(f64, f64)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::geo::pieces::pack_place;
 
     #[test]
     fn a_country_has_what_clients_read() {
@@ -263,6 +277,18 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
             assert_eq!(value.as_object().map(serde_json::Map::len), Some(14), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bare_place_is_what_its_members_would_be() {
+        assert_eq!(pack_place(None), NO_PLACE);
+        let countries = Countries::new("f/");
+        let egypt = countries.get(countries.id("EG"));
+        let text = format!("{{{}\"end\":0}}", String::from_utf8_lossy(&egypt.piece_bare));
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&value["city"], &value["postal"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+        assert_eq!((&value["country_name"], &value["calling_code"]), (&"Egypt".into(), &"20".into()));
+        assert_eq!(value["latitude"].as_f64(), egypt.centre.map(|centre| centre.0));
     }
 
     #[test]

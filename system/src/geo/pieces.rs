@@ -60,6 +60,9 @@ fn pack_text(out: &mut Vec<u8>, text: Option<&str>) {
     pack(out, &value);
 }
 
+/// A packed place of which nothing is known.
+pub(super) const NO_PLACE: &[u8] = b"\x04\0null\x04\0null\x04\0null\x04\0null\0\0\0\0\x04\0null";
+
 /// Packs a place: city, region, its code and type, latitude, longitude, postal code. Without a centre of its own, the two of
 /// it are empty, and the country's stands for them.
 pub(super) fn pack_place(place: Option<&Place>) -> Vec<u8> {
@@ -84,14 +87,21 @@ pub(super) fn pack_place(place: Option<&Place>) -> Vec<u8> {
 /// Appends the members of a place, with those of its country between them.
 #[inline]
 pub(super) fn push_place(out: &mut Vec<u8>, place: &PlacePieces<'_>, country: &Country) {
-    let mut values = &*place.values;
+    match &place.names {
+        None if *place.values == *NO_PLACE => out.extend_from_slice(&country.piece_bare),
+        names => push_values(out, &place.values, names.as_deref().unwrap_or(&country.piece_names), country),
+    }
+}
+
+/// The same from packed values and the names of country and continent.
+pub(super) fn push_values(out: &mut Vec<u8>, mut values: &[u8], names: &[u8], country: &Country) {
     out.extend_from_slice(&country.piece_eu);
     for name in [&b"\"city\":"[..], b",\"region\":", b",\"region_code\":", b",\"region_type\":"] {
         out.extend_from_slice(name);
         out.extend_from_slice(take(&mut values));
     }
     out.push(b',');
-    out.extend_from_slice(place.names.as_deref().unwrap_or(&country.piece_names));
+    out.extend_from_slice(names);
     let (latitude, longitude) = (take(&mut values), take(&mut values));
     if latitude.is_empty() {
         out.extend_from_slice(&country.piece_centre);
