@@ -70,8 +70,8 @@ const BOUNDS_US: [u64; 12] = [2, 4, 8, 16, 32, 64, 128, 256, 1_000, 4_000, 16_00
 /// Counts of one edge.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: [[AtomicU64; CAUSES.len()]; STATUSES.len()],
-    took: [AtomicU64; BOUNDS_US.len() + 1],
+    /// By status, cause and time taken: one counter for what is asked of them in two ways.
+    requests: [[[AtomicU64; BOUNDS_US.len() + 1]; CAUSES.len()]; STATUSES.len()],
     took_ns: AtomicU64,
     reloads: AtomicU64,
     reload_failures: AtomicU64,
@@ -109,10 +109,9 @@ impl Metrics {
     #[inline]
     pub fn count(&self, status: StatusCode, cause: Cause, took: Duration) {
         let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(STATUSES.len() - 1);
-        self.requests[status][cause as usize].fetch_add(1, Ordering::Relaxed);
         let us = took.as_micros() as u64;
         let bucket = BOUNDS_US.iter().position(|bound| us < *bound).unwrap_or(BOUNDS_US.len());
-        self.took[bucket].fetch_add(1, Ordering::Relaxed);
+        self.requests[status][cause as usize][bucket].fetch_add(1, Ordering::Relaxed);
         self.took_ns.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
     }
 
@@ -127,12 +126,16 @@ impl Metrics {
     pub fn text(&self, readings: Vec<Reading>) -> String {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut requests = Vec::new();
+        let mut took = [0; BOUNDS_US.len() + 1];
         for (status, row) in STATUSES.iter().zip(&self.requests) {
-            for ((_, cause), count) in CAUSES.iter().zip(row) {
-                if read(count) > 0 {
+            for ((_, cause), counters) in CAUSES.iter().zip(row) {
+                let counts = counters.each_ref().map(read);
+                let count = counts.iter().sum::<u64>();
+                if count > 0 {
                     let labels = vec![("status", status.to_string()), ("cause", (*cause).to_owned())];
-                    requests.push((labels, read(count) as f64));
+                    requests.push((labels, count as f64));
                 }
+                took.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
             }
         }
         let mut all = vec![
@@ -141,11 +144,8 @@ impl Metrics {
             Reading::counter("data_reload_failures", "Times that newer data was bad.", read(&self.reload_failures)),
         ];
         all.extend(readings);
-        let mut buckets = Vec::new();
         let bounds = BOUNDS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
-        for (bound, count) in bounds.zip(&self.took) {
-            buckets.push((bound, read(count)));
-        }
+        let buckets = bounds.zip(took).collect();
         let sum = read(&self.took_ns) as f64 / 1e9;
         encode(Snapshot { readings: all, took: Some((buckets, sum)) })
     }
