@@ -33,7 +33,7 @@ pub use self::{
 };
 use self::{
     record::Scribe,
-    reply::{Common, Reply, policy, preflight},
+    reply::{Common, Reply, lasting, policy, preflight},
     request::{Profile, Query, caller, is_function_name, key, page, profile, subject},
     route::{Route, Target},
 };
@@ -59,7 +59,7 @@ impl Data {
     #[must_use]
     pub fn new(geo: Geo) -> Self {
         let (year, month, day) = Timestamp(geo.built().saturating_mul(1_000_000)).date();
-        let date = HeaderValue::from_str(&format!("{year:04}-{month:02}-{day:02}")).expect("digits and dashes");
+        let date = lasting(format!("{year:04}-{month:02}-{day:02}"));
         Self { geo, headers: Common::new(Some(date)) }
     }
 }

@@ -2,7 +2,11 @@
 //!
 //! Not here: what stands in them.
 
-use std::io::Write;
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 use georush_core::{Rate, WindowKind};
@@ -160,7 +164,23 @@ pub(super) fn policy(plan: &PlanSpec) -> HeaderValue {
         // Months differ in length, so none is claimed.
         WindowKind::MonthCalendar => format!("\"month\";q={}", plan.plan.quota),
     };
-    HeaderValue::from_str(&text).expect("digits and letters")
+    lasting(text)
+}
+
+/// A header's value that many answers have. It is never freed, and the same text is kept once: plans and dates are few. What has
+/// no owner can be copied into each answer without counting its owners.
+pub(super) fn lasting(text: String) -> HeaderValue {
+    static KEPT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = match kept.get(&*text) {
+        Some(text) => text,
+        None => {
+            let text: &'static str = text.leak();
+            kept.insert(text);
+            text
+        }
+    };
+    HeaderValue::from_static(text)
 }
 
 /// More than two numbers of 20 digits need.
