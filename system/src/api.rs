@@ -229,10 +229,20 @@ impl Api {
             Ok(Question { want, cost, .. }) => (*want, *cost),
             Err(_) => (Want::Record, 0),
         };
-        let count = self.admit(asked, key(asked.parts, &asked.query), want, cost, admission)?;
+        let target = match &read {
+            Ok(Question { route: Route::Record(target) | Route::Field(target, _), .. }) => {
+                Some(target.of(asked.caller))
+            }
+            _ => None,
+        };
+        // What memory is asked for comes while the key is hashed, and then while its row is looked up.
+        target.inspect(|ip| data.geo.approach(*ip));
+        let subject = subject(key(asked.parts, &asked.query), asked.page.as_ref(), asked.caller);
+        let located = target.map(|ip| data.geo.locate(ip));
+        let count = self.admit(asked, &subject, want, cost, admission)?;
         let question = read?;
         let scribe = Scribe { geo: &data.geo, asked, count };
-        scribe.write(&question)
+        scribe.write(&question, located)
     }
 
     /// Charges a request, whatever its dialect: what was used in the window. If it costs nothing, only whether its subject
@@ -241,7 +251,7 @@ impl Api {
     fn admit(
         &self,
         asked: &Asked<'_>,
-        key: Option<&str>,
+        subject: &Identifier,
         want: Want,
         cost: u16,
         admission: &mut Option<Admission>,
@@ -250,10 +260,9 @@ impl Api {
             Some(Identifier::Referer(host)) => Some(&**host),
             _ => None,
         };
-        let subject = subject(key, asked.page.as_ref(), asked.caller);
-        let ask = Ask { subject: &subject, cost, want, address: asked.caller, host };
+        let ask = Ask { subject, cost, want, address: asked.caller, host };
         if let Some(rows) = &self.rows {
-            self.read_row(&**rows, asked.now, &subject);
+            self.read_row(&**rows, asked.now, subject);
         }
         if cost == 0 {
             self.edge.check(&ask).map_err(|refusal| self.refused(refusal))?;

@@ -87,6 +87,13 @@ pub struct Geo {
     threats: Threats,
 }
 
+/// Where an address's record stands in the data that located it.
+#[derive(Debug, Clone, Copy)]
+pub struct Located {
+    ip: IpAddr,
+    pair: Option<index::Pair>,
+}
+
 /// An address with everything known of it.
 #[derive(Debug)]
 pub struct Found<'a> {
@@ -141,18 +148,41 @@ impl Geo {
         self.sources.first().map_or(0, Source::built)
     }
 
+    /// Asks memory for what [`locate`](Self::locate) will read, and does not wait for it.
+    #[inline]
+    pub fn approach(&self, ip: IpAddr) {
+        if let Some(index) = &self.index {
+            index.approach(embedded(ip).0);
+        }
+    }
+
+    /// Where the record of `ip` stands. Memory is asked for it, so that [`read`](Self::read) need not wait if something else was done
+    /// meanwhile.
+    #[inline]
+    #[must_use]
+    pub fn locate(&self, ip: IpAddr) -> Located {
+        let pair = self.index.as_ref().map(|index| index.locate(&self.sources, embedded(ip).0));
+        Located { ip, pair }
+    }
+
+    /// Everything known of an address that was located, in English.
+    #[inline]
+    #[must_use]
+    pub fn read(&self, Located { ip, pair }: Located) -> Found<'_> {
+        match self.index.as_ref().zip(pair) {
+            Some((index, pair)) => {
+                let (place, network, prefix) = index.pieces(pair);
+                Found { geo: self, ip, place, network, prefix: prefix + embedded(ip).1 }
+            }
+            None => self.find_in(ip, "en"),
+        }
+    }
+
     /// Everything known of `ip`, in English.
     #[inline]
     #[must_use]
     pub fn find(&self, ip: IpAddr) -> Found<'_> {
-        match &self.index {
-            Some(index) => {
-                let (asked, longer) = embedded(ip);
-                let (place, network, prefix) = index.find(&self.sources, asked);
-                Found { geo: self, ip, place, network, prefix: prefix + longer }
-            }
-            None => self.find_in(ip, "en"),
-        }
+        self.read(self.locate(ip))
     }
 
     /// The same, with names in `language` (a BCP 47 tag) where the data has them.

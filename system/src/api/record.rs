@@ -2,7 +2,7 @@
 //!
 //! Not here: what is known of an address.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::borrow::Cow;
 
 use super::{
     Asked, Error, Question, Reply,
@@ -10,7 +10,7 @@ use super::{
     request::Profile,
     route::{self, Route, Target},
 };
-use crate::geo::{Found, Geo};
+use crate::geo::{Found, Geo, Located};
 
 /// A typical record in English takes about 1,100 bytes.
 const RECORD_BYTES: usize = 1_408;
@@ -25,25 +25,21 @@ pub(super) struct Scribe<'a> {
 }
 
 impl Scribe<'_> {
+    /// `located` is where the record stands, if that was looked up ahead.
     #[inline]
-    pub(super) fn write(&self, question: &Question<'_>) -> Result<Reply, Error> {
+    pub(super) fn write(&self, question: &Question<'_>, located: Option<Located>) -> Result<Reply, Error> {
         let fields = question.fields.as_deref();
+        let ip = |target: &Target| target.of(self.asked.caller);
+        let find = |target| self.geo.read(located.unwrap_or_else(|| self.geo.locate(ip(target))));
         match &question.route {
-            Route::Record(target) => Ok(Reply::ok(self.record(&self.geo.find(self.address(*target)), fields))),
+            Route::Record(target) => Ok(Reply::ok(self.record(&find(target), fields))),
             Route::Translated(target, language) => {
                 let language = language.replace('_', "-");
-                Ok(Reply::ok(self.record(&self.geo.find_in(self.address(*target), &language), fields)))
+                Ok(Reply::ok(self.record(&self.geo.find_in(ip(target), &language), fields)))
             }
-            Route::Field(target, field) => Ok(Reply::ok(self.field(self.address(*target), field))),
+            Route::Field(target, field) => Ok(Reply::ok(self.field(&find(target), field))),
             Route::System(number, text) => self.system(*number, text).map(Reply::ok),
             Route::Bulk => Ok(Reply::ok(self.bulk(&question.items, fields))),
-        }
-    }
-
-    fn address(&self, target: Target) -> IpAddr {
-        match target {
-            Target::Caller => self.asked.caller,
-            Target::Address(ip) => ip,
         }
     }
 
@@ -75,8 +71,8 @@ impl Scribe<'_> {
     }
 
     /// One field: a text bare for those who expect it, everything else as JSON.
-    fn field(&self, ip: IpAddr, field: &str) -> Vec<u8> {
-        let mut record = self.whole(&self.geo.find(ip));
+    fn field(&self, found: &Found<'_>, field: &str) -> Vec<u8> {
+        let mut record = self.whole(found);
         if self.asked.profile == Profile::V1 {
             record = v1(&record);
         }

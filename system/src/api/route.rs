@@ -18,6 +18,17 @@ pub(super) enum Target {
     Address(IpAddr),
 }
 
+impl Target {
+    /// Its address, if this one calls.
+    #[inline]
+    pub(super) fn of(self, caller: IpAddr) -> IpAddr {
+        match self {
+            Self::Caller => caller,
+            Self::Address(ip) => ip,
+        }
+    }
+}
+
 /// What a path asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {

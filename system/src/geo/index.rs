@@ -10,6 +10,7 @@ use std::{
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use prefetch_index::prefetch_index;
 
 use super::{
     countries::{Countries, CountryId},
@@ -23,6 +24,8 @@ use super::{
 
 /// Rows begin at multiples of it.
 const ALIGNMENT: usize = 4;
+/// Bytes that memory sends at once.
+const CACHE_LINE: usize = 64;
 
 /// Rows of bytes in one arena, each behind its length; equals are stored once.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ fn network_row(asn: u32, values: &[u8]) -> Vec<u8> {
 }
 
 /// Where an address's place and network stand, and the length of the prefix of the network's block.
-type Pair = (u32, u32, u8);
+pub(super) type Pair = (u32, u32, u8);
 
 /// A pair of IPv4 in eight bytes: the length takes the last six bits.
 type Packed = [u32; 2];
@@ -193,13 +196,33 @@ impl Index {
         Ok(Self { ranges, places, networks, records })
     }
 
-    /// The pieces of an address, and the length of the prefix of its network's block.
+    /// Asks memory for what [`locate`](Self::locate) will search.
     #[inline]
-    pub(super) fn find(&self, sources: &[Source], ip: IpAddr) -> (PlacePieces<'_>, NetworkPieces<'_>, u8) {
-        let (place, network, prefix) = match ip {
+    pub(super) fn approach(&self, ip: IpAddr) {
+        if let IpAddr::V4(ip) = ip {
+            self.ranges.approach(ip.to_bits());
+        }
+    }
+
+    /// Where the rows of an address stand; memory is asked for them.
+    #[inline]
+    pub(super) fn locate(&self, sources: &[Source], ip: IpAddr) -> Pair {
+        let pair = match ip {
             IpAddr::V4(ip) => unpacked(self.ranges.get(ip.to_bits())),
             IpAddr::V6(ip) => self.pair_v6(sources, ip),
         };
+        for (rows, at) in [(&self.places, pair.0), (&self.networks, pair.1)] {
+            // Most rows lie in two cache lines.
+            for line in [0, CACHE_LINE] {
+                prefetch_index(&**rows, at as usize * ALIGNMENT + line);
+            }
+        }
+        pair
+    }
+
+    /// The pieces of an address whose rows stand there, and the length of the prefix of its network's block.
+    #[inline]
+    pub(super) fn pieces(&self, (place, network, prefix): Pair) -> (PlacePieces<'_>, NetworkPieces<'_>, u8) {
         let ([c0, c1, z0, z1], values) = numbered(row_at(&self.places, place));
         let (country, zone) = (CountryId(u16::from_le_bytes([c0, c1])), ZoneId(u16::from_le_bytes([z0, z1])));
         let place = PlacePieces { country, zone, values: Cow::Borrowed(values), names: None };

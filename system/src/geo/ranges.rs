@@ -6,6 +6,7 @@
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
+use prefetch_index::prefetch_index;
 
 use super::pages::Pages;
 
@@ -120,6 +121,18 @@ impl<T: Pod> Ranges<T> {
         }
         before.push(count);
         Self { before: Pages::of(&before), table: Pages::of(&table), of: PhantomData }
+    }
+
+    /// Asks memory for what [`get`](Self::get) will search, and waits only to know where that is.
+    #[inline]
+    pub(super) fn approach(&self, address: u32) {
+        let block = (address >> 16) as usize;
+        let (begin, end) = (self.before[block] as usize, self.before[block + 1] as usize);
+        let (first, lows) = (begin * Self::WIDTH, (end - begin) * size_of::<u16>());
+        // A search steps to the middle first; the values are behind the end.
+        for place in [0, lows / 2, lows] {
+            prefetch_index(&*self.table, first + place);
+        }
     }
 
     /// The value of an address.

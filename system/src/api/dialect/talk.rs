@@ -16,7 +16,7 @@ use crate::{
         error::Error,
         metrics::Cause,
         reply::Reply,
-        request::{decode, header, key, pairs},
+        request::{decode, header, key, pairs, subject},
         route,
     },
     edge::{Admission, Want},
@@ -80,7 +80,8 @@ impl<'a> Talk<'a> {
         question: Result<T, Error>,
     ) -> Result<T, Error> {
         let cost = if question.is_ok() { cost } else { 0 };
-        self.api.admit(self.asked, key, want, cost, &mut self.admission)?;
+        let subject = subject(key, self.asked.page.as_ref(), self.asked.caller);
+        self.api.admit(self.asked, &subject, want, cost, &mut self.admission)?;
         question
     }
 
