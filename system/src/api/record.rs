@@ -10,7 +10,10 @@ use super::{
     request::Profile,
     route::{self, Route, Target},
 };
-use crate::geo::{Found, Geo, Located};
+use crate::{
+    geo::{Found, Geo, Located},
+    http::Page,
+};
 
 /// A typical record in English takes about 1,100 bytes.
 const RECORD_BYTES: usize = 1_408;
@@ -46,7 +49,7 @@ impl Scribe<'_> {
     /// The whole record.
     #[inline]
     fn whole(&self, found: &Found<'_>) -> Vec<u8> {
-        let mut out = Vec::with_capacity(RECORD_BYTES);
+        let mut out = Page::blank();
         out.push(b'{');
         found.write(&mut out, self.asked.now);
         out.extend_from_slice(br#""count":""#);

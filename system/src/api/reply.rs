@@ -8,7 +8,6 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use bytes::Bytes;
 use georush_core::{Rate, WindowKind};
 use hyper::{
     HeaderMap, Response, StatusCode,
@@ -19,7 +18,7 @@ use hyper::{
 };
 
 use super::{error::Error, metrics::Cause};
-use crate::{edge::Admission, plans::PlanSpec};
+use crate::{edge::Admission, http::Page, plans::PlanSpec};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -98,10 +97,8 @@ impl Reply {
 
     /// The answer, with the headers of all answers over this data.
     #[inline]
-    pub(super) fn finish(mut self, common: &Common) -> Response<Bytes> {
-        // Bytes without room behind them need no second allocation to be shared.
-        self.body.shrink_to_fit();
-        let mut response = Response::new(Bytes::from(self.body));
+    pub(super) fn finish(self, common: &Common) -> Response<Page> {
+        let mut response = Response::new(Page::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         match self.quota {
@@ -209,8 +206,8 @@ fn spent(rate: Rate, error: &Error) -> [HeaderValue; 2] {
 }
 
 /// The answer to a browser that asks what it may ask: anything, for a day.
-pub(super) fn preflight() -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
+pub(super) fn preflight() -> Response<Page> {
+    let mut response = Response::new(Page::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     open_to_anybody(headers);

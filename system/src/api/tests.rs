@@ -85,7 +85,7 @@ fn open_api() -> Api {
 
 const STRANGER: [u8; 4] = [203, 0, 114, 7];
 
-fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Page> {
     let mut request = Request::builder().uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -94,7 +94,7 @@ fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
     api.answer(&parts, IpAddr::from(STRANGER))
 }
 
-fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
+fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Response<Page> {
     let mut request = Request::builder().method(Method::POST).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -103,15 +103,15 @@ fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Respon
     api.answer_body(&parts, Bytes::copy_from_slice(body.as_bytes()), IpAddr::from(STRANGER))
 }
 
-fn json_of(response: &Response<Bytes>) -> Value {
+fn json_of(response: &Response<Page>) -> Value {
     serde_json::from_slice(response.body()).expect("JSON")
 }
 
-fn text_of(response: &Response<Bytes>) -> &str {
+fn text_of(response: &Response<Page>) -> &str {
     std::str::from_utf8(response.body()).expect("text")
 }
 
-fn header<'a>(response: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
+fn header<'a>(response: &'a Response<Page>, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().expect("text"))
 }
 
@@ -266,7 +266,7 @@ fn a_bulk_request_that_does_not_fit_whole_is_refused() {
     let api = api();
     let body = r#"["8.8.8.8","8.8.8.8","8.8.8.8"]"#;
     assert_eq!(post(&api, "/bulk?api-key=tiny-key", body, &[]).status(), 403);
-    assert_eq!(ask(&api, "/8.8.8.8/count?api-key=tiny-key", &[]).body(), "1");
+    assert_eq!(text_of(&ask(&api, "/8.8.8.8/count?api-key=tiny-key", &[])), "1");
 }
 
 #[test]
@@ -312,8 +312,8 @@ fn clients_of_2017_get_the_flat_record_and_429() {
 }
 
 /// The first answer to somebody who is faster than his plan, of however many it takes on a slow machine.
-fn too_fast(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Bytes> {
-    let throttled = |response: &Response<Bytes>| response.status() == StatusCode::TOO_MANY_REQUESTS;
+fn too_fast(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Page> {
+    let throttled = |response: &Response<Page>| response.status() == StatusCode::TOO_MANY_REQUESTS;
     let mut answers = (0..100).map(|_| ask(api, target, headers));
     answers.find(throttled).expect("some of a hundred requests are too fast for one a second")
 }
@@ -386,7 +386,7 @@ fn the_caller_is_the_last_that_no_trusted_proxy_is() {
     };
     assert_eq!(through([10, 0, 0, 1], "6.6.6.6, 8.8.8.8, 10.0.0.2"), "8.8.8.8");
     assert_eq!(through([9, 9, 9, 9], "8.8.8.8"), "9.9.9.9");
-    assert_eq!(ask(&api, "/ip?api-key=paid-key", &[]).body(), "203.0.114.7");
+    assert_eq!(text_of(&ask(&api, "/ip?api-key=paid-key", &[])), "203.0.114.7");
 }
 
 #[test]

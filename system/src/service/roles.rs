@@ -20,7 +20,7 @@ use super::{Error, readings};
 use crate::{
     api::{Readings, text_of},
     backend::Backend,
-    http::{Handler, Limits, Server},
+    http::{Handler, Limits, Page, Server},
     pipeline::{self, Pipeline},
 };
 
@@ -119,7 +119,7 @@ fn limits() -> Limits {
 struct Watched(Readings);
 
 impl Handler for Watched {
-    fn answer(&self, request: &Parts, _: IpAddr) -> Response<Bytes> {
+    fn answer(&self, request: &Parts, _: IpAddr) -> Response<Page> {
         match request.uri.path() {
             _ if request.method != Method::GET && request.method != Method::HEAD => {
                 self.refuse(StatusCode::METHOD_NOT_ALLOWED, "expected GET")
@@ -133,17 +133,17 @@ impl Handler for Watched {
         }
     }
 
-    fn answer_body(&self, request: &Parts, _: Bytes, peer: IpAddr) -> Response<Bytes> {
+    fn answer_body(&self, request: &Parts, _: Bytes, peer: IpAddr) -> Response<Page> {
         self.answer(request, peer)
     }
 
-    fn refuse(&self, status: StatusCode, message: &str) -> Response<Bytes> {
+    fn refuse(&self, status: StatusCode, message: &str) -> Response<Page> {
         reply(status, "text/plain; charset=utf-8", format!("{message}\n").into_bytes())
     }
 }
 
-fn reply(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::from(body));
+fn reply(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Page> {
+    let mut response = Response::new(Page::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

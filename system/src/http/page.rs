@@ -1,0 +1,124 @@
+//! Bodies of answers, in memory that is used again.
+//!
+//! An answer is written into memory, copied into what is sent, and done with, all on one thread: the next one finds that memory in
+//! the cache, and asks no allocator. Not here: what is written.
+
+use std::{cell::Cell, mem, ops::Deref};
+
+use bytes::Buf;
+
+/// What a new page has room for: twice a typical answer.
+const ROOM: usize = 2_048;
+/// More room than this is given back to the system.
+const ROOM_MAX: usize = 16 * ROOM;
+
+thread_local! {
+    /// The memory of the answer that was done with last.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The body of an answer.
+#[derive(Debug, Default)]
+pub struct Page {
+    text: Vec<u8>,
+    /// Bytes that have been sent.
+    sent: usize,
+}
+
+impl Page {
+    /// An empty text to be made a page of.
+    #[inline]
+    #[must_use]
+    pub fn blank() -> Vec<u8> {
+        let mut text = SPARE.take();
+        text.reserve(ROOM);
+        text
+    }
+}
+
+impl From<Vec<u8>> for Page {
+    #[inline]
+    fn from(text: Vec<u8>) -> Self {
+        Self { text, sent: 0 }
+    }
+}
+
+impl From<String> for Page {
+    fn from(text: String) -> Self {
+        text.into_bytes().into()
+    }
+}
+
+impl Deref for Page {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.text[self.sent..]
+    }
+}
+
+impl Buf for Page {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        self
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        assert!(count <= self.len(), "{count} bytes of {} were sent", self.len());
+        self.sent += count;
+    }
+}
+
+impl Drop for Page {
+    #[inline]
+    fn drop(&mut self) {
+        if (ROOM..=ROOM_MAX).contains(&self.text.capacity()) {
+            let mut text = mem::take(&mut self.text);
+            text.clear();
+            // A thread that is ending keeps nothing.
+            let _ = SPARE.try_with(|spare| spare.set(text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_sent_in_parts() {
+        let mut page = Page::from(b"abcdef".to_vec());
+        page.advance(2);
+        assert_eq!((page.chunk(), page.remaining()), (&b"cdef"[..], 4));
+        page.advance(4);
+        assert!(!page.has_remaining());
+    }
+
+    #[test]
+    fn memory_is_used_again_and_nothing_of_what_stood_there_is_left() {
+        let mut text = Page::blank();
+        text.extend_from_slice(b"secret");
+        let at = text.as_ptr();
+        drop(Page::from(text));
+        let next = Page::blank();
+        assert_eq!((next.as_ptr(), next.len()), (at, 0));
+    }
+
+    #[test]
+    fn what_is_small_or_huge_is_not_kept() {
+        drop(Page::blank());
+        for text in [b"small".to_vec(), vec![b'x'; ROOM_MAX + 1]] {
+            let at = text.as_ptr();
+            drop(Page::from(text));
+            let next = Page::blank();
+            assert_ne!(next.as_ptr(), at);
+        }
+    }
+}
