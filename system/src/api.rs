@@ -132,6 +132,8 @@ fn wall() -> Duration {
 /// What every part of a request's way needs to know of it.
 struct Asked<'a> {
     parts: &'a Parts,
+    /// What the path is, if that is an address and nothing else.
+    address: Option<IpAddr>,
     query: Query<'a>,
     profile: Profile,
     caller: IpAddr,
@@ -179,9 +181,12 @@ impl Api {
             return preflight();
         }
         let data = self.data.load();
+        let address = route::plain(parts.uri.path());
+        address.inspect(|ip| data.geo.announce(*ip));
         let query = Query::read(parts.uri.query());
         let asked = Asked {
             parts,
+            address,
             profile: profile(&parts.headers, &query),
             query,
             caller: caller(&self.trusted, peer, &parts.headers),
@@ -235,7 +240,7 @@ impl Api {
             }
             _ => None,
         };
-        // What memory is asked for comes while the key is hashed, and then while its row is looked up.
+        // Memory sends what it is asked for while the key is hashed, and then while its row is looked up.
         target.inspect(|ip| data.geo.approach(*ip));
         let subject = subject(key(asked.parts, &asked.query), asked.page.as_ref(), asked.caller);
         let located = target.map(|ip| data.geo.locate(ip));
@@ -314,7 +319,10 @@ impl Api {
             return Err(Error::NotACallback);
         }
         let fields = fields::wanted(asked.query.fields.as_deref())?;
-        let route = Route::read(asked.parts.uri.path())?;
+        let route = match asked.address {
+            Some(ip) => Route::Record(Target::Address(route::global(ip)?)),
+            None => Route::read(asked.parts.uri.path())?,
+        };
         let posted = asked.parts.method == Method::POST;
         match (&route, posted) {
             (Route::Bulk, true) => {

@@ -148,7 +148,17 @@ impl Geo {
         self.sources.first().map_or(0, Source::built)
     }
 
-    /// Asks memory for what [`locate`](Self::locate) will read, and does not wait for it.
+    /// Says that `ip` will be looked up. A lookup waits for memory three times: for where to search, for the search, and for what
+    /// was found. This, [`approach`](Self::approach) and [`locate`](Self::locate) ask memory for them, so that something else can be
+    /// done meanwhile.
+    #[inline]
+    pub fn announce(&self, ip: IpAddr) {
+        if let Some(index) = &self.index {
+            index.announce(embedded(ip).0);
+        }
+    }
+
+    /// Asks memory for what [`locate`](Self::locate) will search.
     #[inline]
     pub fn approach(&self, ip: IpAddr) {
         if let Some(index) = &self.index {
@@ -156,8 +166,7 @@ impl Geo {
         }
     }
 
-    /// Where the record of `ip` stands. Memory is asked for it, so that [`read`](Self::read) need not wait if something else was done
-    /// meanwhile.
+    /// Where the record of `ip` stands. Memory is asked for what [`read`](Self::read) will read.
     #[inline]
     #[must_use]
     pub fn locate(&self, ip: IpAddr) -> Located {

@@ -53,10 +53,6 @@ impl Route {
         if path.is_empty() {
             return Ok(Self::Record(Target::Caller));
         }
-        // Almost every request: an address and nothing else.
-        if let Ok(ip) = path.parse() {
-            return global(ip).map(|ip| Self::Record(Target::Address(ip)));
-        }
         let mut segments = path.split('/').map(|segment| percent_decode_str(segment).decode_utf8_lossy());
         let first = segments.next().unwrap_or_default();
         let (second, third) = (segments.next(), segments.next());
@@ -103,6 +99,13 @@ impl Route {
         }
         Err(Error::NotAField(second.to_owned()))
     }
+}
+
+/// The address that a path is, as almost every one is an address and nothing else; whether it can have a place is another question.
+#[inline]
+pub(super) fn plain(path: &str) -> Option<IpAddr> {
+    let path = path.strip_prefix('/').unwrap_or(path);
+    path.strip_suffix('/').unwrap_or(path).parse().ok()
 }
 
 /// `AS15169`, in any case.

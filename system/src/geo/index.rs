@@ -196,6 +196,14 @@ impl Index {
         Ok(Self { ranges, places, networks, records })
     }
 
+    /// Asks memory for what [`approach`](Self::approach) will read.
+    #[inline]
+    pub(super) fn announce(&self, ip: IpAddr) {
+        if let IpAddr::V4(ip) = ip {
+            self.ranges.announce(ip.to_bits());
+        }
+    }
+
     /// Asks memory for what [`locate`](Self::locate) will search.
     #[inline]
     pub(super) fn approach(&self, ip: IpAddr) {

@@ -123,7 +123,13 @@ impl<T: Pod> Ranges<T> {
         Self { before: Pages::of(&before), table: Pages::of(&table), of: PhantomData }
     }
 
-    /// Asks memory for what [`get`](Self::get) will search, and waits only to know where that is.
+    /// Asks memory for what [`approach`](Self::approach) will read.
+    #[inline]
+    pub(super) fn announce(&self, address: u32) {
+        prefetch_index(&*self.before, (address >> 16) as usize);
+    }
+
+    /// Asks memory for what [`get`](Self::get) will search.
     #[inline]
     pub(super) fn approach(&self, address: u32) {
         let block = (address >> 16) as usize;
