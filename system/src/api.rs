@@ -42,7 +42,7 @@ use crate::{
     backend::Rows,
     edge::{Admission, Ask, Edge, Refusal, Want},
     geo::{Geo, source::Source},
-    http::{Handler, Page},
+    http::{Body, Handler},
 };
 
 /// Data with what is derived from it once.
@@ -174,7 +174,7 @@ impl Api {
     }
 
     #[inline]
-    fn handle(&self, parts: &Parts, body: Option<&Bytes>, peer: IpAddr) -> Response<Page> {
+    fn handle(&self, parts: &Parts, body: Option<&Bytes>, peer: IpAddr) -> Response<Body> {
         let started = Instant::now();
         if parts.method == Method::OPTIONS {
             self.metrics.count(StatusCode::NO_CONTENT, Cause::Service, started.elapsed());
@@ -470,15 +470,15 @@ fn attribution(geo: &Geo) -> Vec<u8> {
 }
 
 impl Handler for Api {
-    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Page> {
+    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Body> {
         self.handle(request, None, peer)
     }
 
-    fn answer_body(&self, request: &Parts, body: Bytes, peer: IpAddr) -> Response<Page> {
+    fn answer_body(&self, request: &Parts, body: Bytes, peer: IpAddr) -> Response<Body> {
         self.handle(request, Some(&body), peer)
     }
 
-    fn refuse(&self, status: StatusCode, message: &str) -> Response<Page> {
+    fn refuse(&self, status: StatusCode, message: &str) -> Response<Body> {
         let error = Error::Http(status, message.to_owned());
         self.metrics.count(status, error.cause(), Duration::ZERO);
         Reply::new(status, error.cause(), record::message(&error)).finish(&UNDATED)

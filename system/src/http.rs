@@ -1,17 +1,17 @@
 //! An HTTP server around a [`Handler`]: HTTP/1.1 and HTTP/2 on one port, TLS, limits, counters, a graceful end.
 //!
 //! What a request costs is hyper's cost: a scan for line ends is added (`head`), but no timer, no reading of a clock,
-//! no task and no allocation; bodies are written into memory that is used again (`page`). Every connection has one timer, which is armed when it fires; so each time of [`Limits`]
+//! no task and no allocation; bodies are written into memory that is used again (`body`). Every connection has one timer, which is armed when it fires; so each time of [`Limits`]
 //! but `body_time` is kept to within one tick, the shortest of them: at least `T`, at most `T` and a tick.
 //!
 //! Not here: what is answered; the server knows nothing of paths, keys or places.
 
 mod accept;
+mod body;
 mod connection;
 mod counters;
 mod drain;
 mod head;
-mod page;
 mod pulse;
 mod refusal;
 mod service;
@@ -37,9 +37,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::{
+    body::Body,
     counters::{Counters, Readings},
     drain::Drained,
-    page::Page,
     tls::Tls,
 };
 use self::{drain::Registry, service::Inline};
@@ -57,13 +57,13 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 pub trait Handler: Send + Sync + 'static {
     /// Answers a request without a body: GET, HEAD, OPTIONS, anything but POST. The body of an answer to HEAD is left
     /// out, its length stays.
-    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Page>;
+    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Body>;
 
     /// Answers a POST. Its body was read in full and has at most [`Limits::body_bytes`].
-    fn answer_body(&self, request: &Parts, body: Bytes, peer: IpAddr) -> Response<Page>;
+    fn answer_body(&self, request: &Parts, body: Bytes, peer: IpAddr) -> Response<Body>;
 
     /// The answer to what the server itself refuses: 400, 405, 408, 413, 414, 431 and 503.
-    fn refuse(&self, status: StatusCode, message: &str) -> Response<Page>;
+    fn refuse(&self, status: StatusCode, message: &str) -> Response<Body>;
 }
 
 /// How much and how long the server puts up with.

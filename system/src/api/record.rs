@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     geo::{Found, Geo, Located},
-    http::Page,
+    http::Body,
 };
 
 /// A typical record in English takes about 1,100 bytes.
@@ -49,7 +49,7 @@ impl Scribe<'_> {
     /// The whole record.
     #[inline]
     fn whole(&self, found: &Found<'_>) -> Vec<u8> {
-        let mut out = Page::blank();
+        let mut out = Body::blank();
         out.push(b'{');
         found.write(&mut out, self.asked.now);
         out.extend_from_slice(br#""count":""#);

@@ -18,7 +18,7 @@ use hyper::{
 };
 
 use super::{error::Error, metrics::Cause};
-use crate::{edge::Admission, http::Page, plans::PlanSpec};
+use crate::{edge::Admission, http::Body, plans::PlanSpec};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -97,8 +97,8 @@ impl Reply {
 
     /// The answer, with the headers of all answers over this data.
     #[inline]
-    pub(super) fn finish(self, common: &Common) -> Response<Page> {
-        let mut response = Response::new(Page::from(self.body));
+    pub(super) fn finish(self, common: &Common) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         match self.quota {
@@ -206,8 +206,8 @@ fn spent(rate: Rate, error: &Error) -> [HeaderValue; 2] {
 }
 
 /// The answer to a browser that asks what it may ask: anything, for a day.
-pub(super) fn preflight() -> Response<Page> {
-    let mut response = Response::new(Page::default());
+pub(super) fn preflight() -> Response<Body> {
+    let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     open_to_anybody(headers);

@@ -85,7 +85,7 @@ fn open_api() -> Api {
 
 const STRANGER: [u8; 4] = [203, 0, 114, 7];
 
-fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Page> {
+fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Body> {
     let mut request = Request::builder().uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -94,7 +94,7 @@ fn ask(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Page> {
     api.answer(&parts, IpAddr::from(STRANGER))
 }
 
-fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Response<Page> {
+fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Response<Body> {
     let mut request = Request::builder().method(Method::POST).uri(target);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -103,15 +103,15 @@ fn post(api: &Api, target: &str, body: &str, headers: &[(&str, &str)]) -> Respon
     api.answer_body(&parts, Bytes::copy_from_slice(body.as_bytes()), IpAddr::from(STRANGER))
 }
 
-fn json_of(response: &Response<Page>) -> Value {
+fn json_of(response: &Response<Body>) -> Value {
     serde_json::from_slice(response.body()).expect("JSON")
 }
 
-fn text_of(response: &Response<Page>) -> &str {
+fn text_of(response: &Response<Body>) -> &str {
     std::str::from_utf8(response.body()).expect("text")
 }
 
-fn header<'a>(response: &'a Response<Page>, name: &str) -> Option<&'a str> {
+fn header<'a>(response: &'a Response<Body>, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().expect("text"))
 }
 
@@ -312,8 +312,8 @@ fn clients_of_2017_get_the_flat_record_and_429() {
 }
 
 /// The first answer to somebody who is faster than his plan, of however many it takes on a slow machine.
-fn too_fast(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Page> {
-    let throttled = |response: &Response<Page>| response.status() == StatusCode::TOO_MANY_REQUESTS;
+fn too_fast(api: &Api, target: &str, headers: &[(&str, &str)]) -> Response<Body> {
+    let throttled = |response: &Response<Body>| response.status() == StatusCode::TOO_MANY_REQUESTS;
     let mut answers = (0..100).map(|_| ask(api, target, headers));
     answers.find(throttled).expect("some of a hundred requests are too fast for one a second")
 }

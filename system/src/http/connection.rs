@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Handler, Page, Shared,
+    Body, Handler, Shared,
     counters::Event,
     drain::{Phase, Ticket},
     pulse::{Overdue, Pulse, Watch},
@@ -174,7 +174,7 @@ async fn http2<H: Handler, I: Transport>(io: I, early: Bytes, peer: IpAddr, shar
     .await;
 }
 
-fn refuse<H: Handler>(shared: &Shared<H>, refusal: Refusal) -> Response<Page> {
+fn refuse<H: Handler>(shared: &Shared<H>, refusal: Refusal) -> Response<Body> {
     shared.counters.refused(refusal.status);
     shared.handler.refuse(refusal.status, refusal.why)
 }

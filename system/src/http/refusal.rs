@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::Page;
+use super::Body;
 
 /// What a refused peer may go on sending before it is cut off.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
@@ -75,7 +75,7 @@ impl Refusal {
 }
 
 /// An answer in the form of HTTP/1.1, which is the last one of its connection.
-pub(super) fn render(response: Response<Page>) -> Bytes {
+pub(super) fn render(response: Response<Body>) -> Bytes {
     let (mut head, body) = response.into_parts();
     head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_rendered_answer_has_its_length_and_closes() {
-        let text = render(Response::new(Page::from(b"{}".to_vec())));
+        let text = render(Response::new(Body::from(b"{}".to_vec())));
         let text = String::from_utf8_lossy(&text);
         assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n{}"), "{text}");
         assert!(text.contains("content-length: 2\r\n") && text.contains("connection: close\r\n"), "{text}");

@@ -15,14 +15,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response, StatusCode, Version,
-    body::{Body, Incoming},
+    body::{Body as _, Incoming},
     header::{CONNECTION, CONTENT_LENGTH, HeaderValue},
     http::request::Parts,
     rt::Executor,
 };
 use tokio::time::timeout;
 
-use super::{Handler, Page, Shared, counters::Event, drain::Phase, pulse::Pulse, refusal::Refusal};
+use super::{Body, Handler, Shared, counters::Event, drain::Phase, pulse::Pulse, refusal::Refusal};
 
 /// The service of one connection.
 pub(super) struct Service<H>(Arc<Connection<H>>);
@@ -35,12 +35,12 @@ struct Connection<H> {
 
 /// An answer, at once or after a body. Only the latter is allocated.
 pub(super) enum Answer {
-    Now(Option<Response<Full<Page>>>),
-    AfterBody(Pin<Box<dyn Future<Output = Response<Full<Page>>> + Send>>),
+    Now(Option<Response<Full<Body>>>),
+    AfterBody(Pin<Box<dyn Future<Output = Response<Full<Body>>> + Send>>),
 }
 
 impl Future for Answer {
-    type Output = Result<Response<Full<Page>>, Infallible>;
+    type Output = Result<Response<Full<Body>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.get_mut() {
@@ -57,7 +57,7 @@ impl<H: Handler> Service<H> {
 }
 
 impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
-    type Response = Response<Full<Page>>;
+    type Response = Response<Full<Body>>;
     type Error = Infallible;
     type Future = Answer;
 
@@ -79,7 +79,7 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
 }
 
 impl<H: Handler> Connection<H> {
-    async fn with_body(self: Arc<Self>, parts: Parts, mut body: Incoming) -> Response<Full<Page>> {
+    async fn with_body(self: Arc<Self>, parts: Parts, mut body: Incoming) -> Response<Full<Body>> {
         self.pulse.set_reading_body(true);
         let limits = &self.shared.limits;
         let read = timeout(limits.body_time, read(&mut body, limits.body_bytes)).await;
@@ -98,13 +98,13 @@ impl<H: Handler> Connection<H> {
         self.finish(&parts, &body, response)
     }
 
-    fn refuse(&self, refusal: Refusal) -> Response<Page> {
+    fn refuse(&self, refusal: Refusal) -> Response<Body> {
         self.pulse.set_refused();
         self.shared.counters.refused(refusal.status);
         self.shared.handler.refuse(refusal.status, refusal.why)
     }
 
-    fn finish(&self, parts: &Parts, body: &Incoming, mut response: Response<Page>) -> Response<Full<Page>> {
+    fn finish(&self, parts: &Parts, body: &Incoming, mut response: Response<Body>) -> Response<Full<Body>> {
         // After a chunked body the scanner does not know where the next head begins.
         if self.shared.registry.phase() != Phase::Serving || body.size_hint().exact().is_none() {
             close(parts, &mut response);
@@ -112,7 +112,7 @@ impl<H: Handler> Connection<H> {
         if parts.method == Method::HEAD {
             let length = HeaderValue::from(response.body().len());
             response.headers_mut().entry(CONTENT_LENGTH).or_insert(length);
-            *response.body_mut() = Page::default();
+            *response.body_mut() = Body::default();
         }
         self.pulse.answered();
         response.map(Full::new)
@@ -146,7 +146,7 @@ async fn read(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal> {
 }
 
 /// Makes it the last answer of its connection; HTTP/2 has other means.
-fn close(parts: &Parts, response: &mut Response<Page>) {
+fn close(parts: &Parts, response: &mut Response<Body>) {
     if parts.version < Version::HTTP_2 {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

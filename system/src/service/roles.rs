@@ -20,7 +20,7 @@ use super::{Error, readings};
 use crate::{
     api::{Readings, text_of},
     backend::Backend,
-    http::{Handler, Limits, Page, Server},
+    http::{Body, Handler, Limits, Server},
     pipeline::{self, Pipeline},
 };
 
@@ -119,7 +119,7 @@ fn limits() -> Limits {
 struct Watched(Readings);
 
 impl Handler for Watched {
-    fn answer(&self, request: &Parts, _: IpAddr) -> Response<Page> {
+    fn answer(&self, request: &Parts, _: IpAddr) -> Response<Body> {
         match request.uri.path() {
             _ if request.method != Method::GET && request.method != Method::HEAD => {
                 self.refuse(StatusCode::METHOD_NOT_ALLOWED, "expected GET")
@@ -133,17 +133,17 @@ impl Handler for Watched {
         }
     }
 
-    fn answer_body(&self, request: &Parts, _: Bytes, peer: IpAddr) -> Response<Page> {
+    fn answer_body(&self, request: &Parts, _: Bytes, peer: IpAddr) -> Response<Body> {
         self.answer(request, peer)
     }
 
-    fn refuse(&self, status: StatusCode, message: &str) -> Response<Page> {
+    fn refuse(&self, status: StatusCode, message: &str) -> Response<Body> {
         reply(status, "text/plain; charset=utf-8", format!("{message}\n").into_bytes())
     }
 }
 
-fn reply(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Page> {
-    let mut response = Response::new(Page::from(body));
+fn reply(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

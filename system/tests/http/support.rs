@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use georush_system::http::{Counters, Drained, Handler, Limits, Page, Readings, Server, Tls};
+use georush_system::http::{Body, Counters, Drained, Handler, Limits, Readings, Server, Tls};
 use hyper::{Response, StatusCode, http::request::Parts};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -24,19 +24,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Echo;
 
 impl Handler for Echo {
-    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Page> {
+    fn answer(&self, request: &Parts, peer: IpAddr) -> Response<Body> {
         if request.uri.path() == "/large" {
-            return Response::new(Page::from(vec![b'x'; 4 << 20]));
+            return Response::new(Body::from(vec![b'x'; 4 << 20]));
         }
-        Response::new(Page::from(format!("{} {} from {peer}", request.method, request.uri)))
+        Response::new(Body::from(format!("{} {} from {peer}", request.method, request.uri)))
     }
 
-    fn answer_body(&self, request: &Parts, body: Bytes, _: IpAddr) -> Response<Page> {
-        Response::new(Page::from(format!("{} {} with {} bytes", request.method, request.uri, body.len())))
+    fn answer_body(&self, request: &Parts, body: Bytes, _: IpAddr) -> Response<Body> {
+        Response::new(Body::from(format!("{} {} with {} bytes", request.method, request.uri, body.len())))
     }
 
-    fn refuse(&self, status: StatusCode, message: &str) -> Response<Page> {
-        let mut response = Response::new(Page::from(format!("{{\"message\":\"{message}\"}}")));
+    fn refuse(&self, status: StatusCode, message: &str) -> Response<Body> {
+        let mut response = Response::new(Body::from(format!("{{\"message\":\"{message}\"}}")));
         *response.status_mut() = status;
         response.headers_mut().insert("access-control-allow-origin", hyper::header::HeaderValue::from_static("*"));
         response

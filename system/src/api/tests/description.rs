@@ -39,7 +39,7 @@ impl Description {
     }
 
     /// An answer must have the status, the type, the headers and the body that the description gives for its path.
-    fn covers(&self, method: &str, path: &str, response: &Response<Page>, about: &str) {
+    fn covers(&self, method: &str, path: &str, response: &Response<Body>, about: &str) {
         let status = response.status().as_str().to_owned();
         let responses = &self.0["paths"][path][method]["responses"];
         let described = responses.get(&status).unwrap_or(&responses["default"]);
@@ -62,7 +62,7 @@ impl Description {
         assert_eq!(self.wrong(schema, &body), [""; 0], "{about}: {body}");
     }
 
-    fn covers_headers(&self, described: &Value, response: &Response<Page>, about: &str) {
+    fn covers_headers(&self, described: &Value, response: &Response<Body>, about: &str) {
         let described = described["headers"].as_object().expect("headers");
         let lower: Vec<String> = described.keys().map(|name| name.to_lowercase()).collect();
         for name in response.headers().keys().filter(|name| *name != "content-type") {

@@ -17,7 +17,7 @@ const PAID: (&str, &str) = ("authorization", "Basic YWNjb3VudDpwYWlkLWtleQ==");
 const TINY: (&str, &str) = ("authorization", "Basic YWNjb3VudDp0aW55LWtleQ==");
 const KEY: (&str, &str) = ("api-key", "paid-key");
 
-fn told(response: &Response<Page>) -> (u16, Value) {
+fn told(response: &Response<Body>) -> (u16, Value) {
     (response.status().as_u16(), json_of(response))
 }
 

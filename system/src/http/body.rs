@@ -7,7 +7,7 @@ use std::{cell::Cell, mem, ops::Deref};
 
 use bytes::Buf;
 
-/// What a new page has room for: twice a typical answer.
+/// What a new body has room for: twice a typical answer.
 const ROOM: usize = 2_048;
 /// More room than this is given back to the system.
 const ROOM_MAX: usize = 16 * ROOM;
@@ -19,14 +19,14 @@ thread_local! {
 
 /// The body of an answer.
 #[derive(Debug, Default)]
-pub struct Page {
+pub struct Body {
     text: Vec<u8>,
     /// Bytes that have been sent.
     sent: usize,
 }
 
-impl Page {
-    /// An empty text to be made a page of.
+impl Body {
+    /// An empty text to be made a body of.
     #[inline]
     #[must_use]
     pub fn blank() -> Vec<u8> {
@@ -36,20 +36,20 @@ impl Page {
     }
 }
 
-impl From<Vec<u8>> for Page {
+impl From<Vec<u8>> for Body {
     #[inline]
     fn from(text: Vec<u8>) -> Self {
         Self { text, sent: 0 }
     }
 }
 
-impl From<String> for Page {
+impl From<String> for Body {
     fn from(text: String) -> Self {
         text.into_bytes().into()
     }
 }
 
-impl Deref for Page {
+impl Deref for Body {
     type Target = [u8];
 
     #[inline]
@@ -58,7 +58,7 @@ impl Deref for Page {
     }
 }
 
-impl Buf for Page {
+impl Buf for Body {
     #[inline]
     fn remaining(&self) -> usize {
         self.len()
@@ -76,7 +76,7 @@ impl Buf for Page {
     }
 }
 
-impl Drop for Page {
+impl Drop for Body {
     #[inline]
     fn drop(&mut self) {
         if (ROOM..=ROOM_MAX).contains(&self.text.capacity()) {
@@ -93,31 +93,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_sent_in_parts() {
-        let mut page = Page::from(b"abcdef".to_vec());
-        page.advance(2);
-        assert_eq!((page.chunk(), page.remaining()), (&b"cdef"[..], 4));
-        page.advance(4);
-        assert!(!page.has_remaining());
+    fn a_body_is_sent_in_parts() {
+        let mut body = Body::from(b"abcdef".to_vec());
+        body.advance(2);
+        assert_eq!((body.chunk(), body.remaining()), (&b"cdef"[..], 4));
+        body.advance(4);
+        assert!(!body.has_remaining());
     }
 
     #[test]
     fn memory_is_used_again_and_nothing_of_what_stood_there_is_left() {
-        let mut text = Page::blank();
+        let mut text = Body::blank();
         text.extend_from_slice(b"secret");
         let at = text.as_ptr();
-        drop(Page::from(text));
-        let next = Page::blank();
+        drop(Body::from(text));
+        let next = Body::blank();
         assert_eq!((next.as_ptr(), next.len()), (at, 0));
     }
 
     #[test]
     fn what_is_small_or_huge_is_not_kept() {
-        drop(Page::blank());
+        drop(Body::blank());
         for text in [b"small".to_vec(), vec![b'x'; ROOM_MAX + 1]] {
             let at = text.as_ptr();
-            drop(Page::from(text));
-            let next = Page::blank();
+            drop(Body::from(text));
+            let next = Body::blank();
             assert_ne!(next.as_ptr(), at);
         }
     }
