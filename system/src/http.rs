@@ -1,8 +1,9 @@
 //! An HTTP server around a [`Handler`]: HTTP/1.1 and HTTP/2 on one port, TLS, limits, counters, a graceful end.
 //!
 //! What a request costs is hyper's cost: a scan for line ends is added (`head`), but no timer, no reading of a clock,
-//! no task and no allocation; bodies are written into memory that is used again (`body`). Every connection has one timer, which is armed when it fires; so each time of [`Limits`]
-//! but `body_time` is kept to within one tick, the shortest of them: at least `T`, at most `T` and a tick.
+//! no task and no allocation; bodies are written into memory that is used again (`body`). Every connection has one timer, which is
+//! armed when it fires; so each time of [`Limits`] but `body_time` is kept to within one tick, the shortest of them: at least `T`, at
+//! most `T` and a tick.
 //!
 //! Not here: what is answered; the server knows nothing of paths, keys or places.
 

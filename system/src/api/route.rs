@@ -48,8 +48,7 @@ impl Route {
     /// Reads a path.
     #[inline]
     pub(super) fn read(path: &str) -> Result<Self, Error> {
-        let path = path.strip_prefix('/').unwrap_or(path);
-        let path = path.strip_suffix('/').unwrap_or(path);
+        let path = inner(path);
         if path.is_empty() {
             return Ok(Self::Record(Target::Caller));
         }
@@ -104,8 +103,14 @@ impl Route {
 /// The address that a path is, as almost every one is an address and nothing else; whether it can have a place is another question.
 #[inline]
 pub(super) fn plain(path: &str) -> Option<IpAddr> {
+    inner(path).parse().ok()
+}
+
+/// A path without the slash before it and one behind it.
+#[inline]
+pub(super) fn inner(path: &str) -> &str {
     let path = path.strip_prefix('/').unwrap_or(path);
-    path.strip_suffix('/').unwrap_or(path).parse().ok()
+    path.strip_suffix('/').unwrap_or(path)
 }
 
 /// `AS15169`, in any case.

@@ -15,7 +15,7 @@ use prefetch_index::prefetch_index;
 use super::{
     countries::{Countries, CountryId},
     pages::Pages,
-    pieces::{NetworkPieces, PlacePieces, pack, pack_network, pack_place, take},
+    pieces::{NO_PLACE, NetworkPieces, PlacePieces, pack, pack_network, pack_place, take},
     place::Record,
     ranges::{Ranges, Stretches, zip},
     source::{Error, Family, Source},
@@ -153,7 +153,7 @@ impl Builder<'_> {
 impl Index {
     /// Reads all records of all files; what an earlier file says wins.
     pub(super) fn new(sources: &[Source], countries: &Countries, zones: &mut Zones) -> Result<Self, Error> {
-        let places = Rows::new(&place_row(CountryId::NONE, ZoneId::COUNTRY, &pack_place(None)), u32::MAX);
+        let places = Rows::new(&place_row(CountryId::NONE, ZoneId::COUNTRY, NO_PLACE), u32::MAX);
         let networks = Rows::new(&network_row(0, &pack_network(None)), u32::MAX >> PREFIX_BITS);
         let mut builder = Builder { countries, zones, places, networks };
         let mut place_stretches = Stretches::new(NOTHING).finish();

@@ -3,7 +3,7 @@
 //! An answer is written into memory, copied into what is sent, and done with, all on one thread: the next one finds that memory in
 //! the cache, and asks no allocator. Not here: what is written.
 
-use std::{cell::Cell, mem, ops::Deref};
+use std::{cell::Cell, io::Cursor, mem, ops::Deref};
 
 use bytes::Buf;
 
@@ -17,13 +17,9 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The body of an answer.
+/// The body of an answer, and how much of it was sent.
 #[derive(Debug, Default)]
-pub struct Body {
-    text: Vec<u8>,
-    /// Bytes that have been sent.
-    sent: usize,
-}
+pub struct Body(Cursor<Vec<u8>>);
 
 impl Body {
     /// An empty text to be made a body of.
@@ -39,7 +35,7 @@ impl Body {
 impl From<Vec<u8>> for Body {
     #[inline]
     fn from(text: Vec<u8>) -> Self {
-        Self { text, sent: 0 }
+        Self(Cursor::new(text))
     }
 }
 
@@ -54,33 +50,32 @@ impl Deref for Body {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        &self.text[self.sent..]
+        self.0.chunk()
     }
 }
 
 impl Buf for Body {
     #[inline]
     fn remaining(&self) -> usize {
-        self.len()
+        self.0.remaining()
     }
 
     #[inline]
     fn chunk(&self) -> &[u8] {
-        self
+        self.0.chunk()
     }
 
     #[inline]
     fn advance(&mut self, count: usize) {
-        assert!(count <= self.len(), "{count} bytes of {} were sent", self.len());
-        self.sent += count;
+        self.0.advance(count);
     }
 }
 
 impl Drop for Body {
     #[inline]
     fn drop(&mut self) {
-        if (ROOM..=ROOM_MAX).contains(&self.text.capacity()) {
-            let mut text = mem::take(&mut self.text);
+        let mut text = mem::take(self.0.get_mut());
+        if (ROOM..=ROOM_MAX).contains(&text.capacity()) {
             text.clear();
             // A thread that is ending keeps nothing.
             let _ = SPARE.try_with(|spare| spare.set(text));

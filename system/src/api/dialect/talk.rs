@@ -36,8 +36,7 @@ pub(super) struct Talk<'a> {
 impl<'a> Talk<'a> {
     /// The parts of the path, decoded, without empty ones at the end.
     pub(super) fn segments(&self) -> Vec<Cow<'a, str>> {
-        let path = self.path.strip_prefix('/').unwrap_or(self.path);
-        let path = path.strip_suffix('/').unwrap_or(path);
+        let path = route::inner(self.path);
         let parts = path.split('/').filter(|_| !path.is_empty());
         parts.map(|part| percent_decode_str(part).decode_utf8_lossy()).collect()
     }
