@@ -46,15 +46,15 @@ fn head(index: usize, result: &Stored) -> String {
     let text = |key: &str| escaped(json[key].as_str().unwrap_or_default());
     let list = |key: &str| json[key].as_array().map(Vec::as_slice).unwrap_or_default();
     let failed = list("thresholds").iter().filter(|t| t["passed"] == false).count();
+    let checked = list("invariants").iter().filter(|i| i["status"] != "not-applicable").count();
     let broken = list("invariants").iter().filter(|i| i["status"] == "broken").count();
     let verdict = text("verdict");
     format!(
         "<section id=\"result-{index}\"><div class=\"head\"><p class=\"verdict {verdict}\">{}</p>\n\
-         <p class=\"dim\">{failed} of {} thresholds failed, {broken} of {} invariants broken</p>\n\
+         <p class=\"dim\">{failed} of {} thresholds failed, {broken} of {checked} invariants broken</p>\n\
          <h1>{}</h1>\n<p class=\"dim\">{}, {}, seed {}</p></div></section>\n",
         verdict.to_uppercase(),
         list("thresholds").len(),
-        list("invariants").len(),
         text("question"),
         escaped(&result.scenario),
         if json["mode"] == "simulation" {
