@@ -103,6 +103,14 @@ mod tests {
     }
 
     #[test]
+    fn an_invariant_that_does_not_apply_is_not_counted() {
+        let invariants = ["held", "broken", "not-applicable"].map(|status| serde_json::json!({ "status": status }));
+        let json = serde_json::json!({ "verdict": "failed", "invariants": invariants });
+        let page = page(&[Stored { scenario: "a".into(), json }]);
+        assert!(page.contains("0 of 0 thresholds failed, 1 of 2 invariants broken"));
+    }
+
+    #[test]
     fn a_page_loads_nothing_from_elsewhere() {
         let page = page(&[]);
         assert!(page.contains("default-src 'none'"));

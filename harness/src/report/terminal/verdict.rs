@@ -122,7 +122,7 @@ fn shown(measured: Measured, unit: Unit) -> String {
 pub(super) fn invariants(report: &Report, paint: Paint) -> String {
     let Judgement { broken, invariants_checked, .. } = report.judgement;
     let idle = report.outcome.findings.invariants.len() - invariants_checked;
-    let held = format!("{} held, {} broken, {idle} do not apply", invariants_checked - broken.len(), broken.len());
+    let held = format!("{} held, {} broken, {idle} not applicable", invariants_checked - broken.len(), broken.len());
     let mut out = format!("{}  {held}\n", heading("INVARIANTS", paint));
     for invariant in broken {
         let (checks, violations) = (format::count(invariant.checks), format::count(invariant.violations));
