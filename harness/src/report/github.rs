@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     junit::broken,
-    read::{Stored, found, list, word},
+    read::{Stored, broken_invariants, found, list, word},
 };
 
 /// Workflow commands, one a line: an error for each condition that failed, a warning for a run that is not valid, and one notice for each
@@ -22,7 +22,7 @@ pub fn annotations(results: &[Stored]) -> String {
             let metric = word(threshold, "metric");
             tell("error", metric, &format!("wanted {}, found {}", word(threshold, "condition"), found(threshold)));
         }
-        for invariant in list(json, "invariants").iter().filter(|i| i["status"] == "broken") {
+        for invariant in broken_invariants(json) {
             tell("error", word(invariant, "id"), &broken(invariant));
         }
         match word(json, "verdict") {

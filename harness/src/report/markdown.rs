@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     format,
-    read::{Stored, found, list, word},
+    read::{Stored, broken_invariants, found, list, word},
 };
 
 /// A summary of each result.
@@ -35,7 +35,7 @@ pub fn summary(results: &[Stored]) -> String {
                 let (metric, condition) = (cell(word(threshold, "metric")), cell(word(threshold, "condition")));
                 writeln!(out, "| {held} | `{metric}` | `{condition}` | {} |", found(threshold))?;
             }
-            for invariant in list(json, "invariants").iter().filter(|i| i["status"] == "broken") {
+            for invariant in broken_invariants(json) {
                 writeln!(out, "\n**Broken: {}** {}", word(invariant, "id"), word(invariant, "claim"))?;
             }
             writeln!(out, "\nRepeat: `{}`\n", word(json, "repeat"))

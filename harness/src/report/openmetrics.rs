@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use super::read::{Stored, list, word};
+use super::read::{Stored, checked_invariants, list, word};
 
 /// A family, and where its samples come from.
 struct Family {
@@ -144,8 +144,8 @@ fn thresholds(json: &Value) -> Vec<Sample> {
 }
 
 fn invariants(json: &Value) -> Vec<Sample> {
-    let checked = list(json, "invariants").iter().filter(|i| i["status"] != "not-applicable");
-    checked.filter_map(|i| sample("_total", vec![("id", word(i, "id").to_owned())], &i["violations"])).collect()
+    let of = |i: &Value| sample("_total", vec![("id", word(i, "id").to_owned())], &i["violations"]);
+    checked_invariants(json).filter_map(of).collect()
 }
 
 fn cost(json: &Value) -> Vec<Sample> {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::read::Stored;
+use super::read::{Stored, broken_invariants, checked_invariants, list, word};
 
 const TEMPLATE: &str = include_str!("../../assets/report.html");
 const ASSETS: [(&str, &str); 5] = [
@@ -43,18 +43,17 @@ pub fn page(results: &[Stored]) -> String {
 /// Verdict and question, readable without a script.
 fn head(index: usize, result: &Stored) -> String {
     let json = &result.json;
-    let text = |key: &str| escaped(json[key].as_str().unwrap_or_default());
-    let list = |key: &str| json[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    let failed = list("thresholds").iter().filter(|t| t["passed"] == false).count();
-    let checked = list("invariants").iter().filter(|i| i["status"] != "not-applicable").count();
-    let broken = list("invariants").iter().filter(|i| i["status"] == "broken").count();
+    let text = |key: &str| escaped(word(json, key));
+    let thresholds = list(json, "thresholds");
+    let failed = thresholds.iter().filter(|t| t["passed"] == false).count();
+    let (checked, broken) = (checked_invariants(json).count(), broken_invariants(json).count());
     let verdict = text("verdict");
     format!(
         "<section id=\"result-{index}\"><div class=\"head\"><p class=\"verdict {verdict}\">{}</p>\n\
          <p class=\"dim\">{failed} of {} thresholds failed, {broken} of {checked} invariants broken</p>\n\
          <h1>{}</h1>\n<p class=\"dim\">{}, {}, seed {}</p></div></section>\n",
         verdict.to_uppercase(),
-        list("thresholds").len(),
+        thresholds.len(),
         text("question"),
         escaped(&result.scenario),
         if json["mode"] == "simulation" {

@@ -89,6 +89,16 @@ pub(super) fn list<'a>(json: &'a Value, key: &str) -> &'a [Value] {
     json[key].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
+/// The invariants that apply.
+pub(super) fn checked_invariants(json: &Value) -> impl Iterator<Item = &Value> {
+    list(json, "invariants").iter().filter(|invariant| invariant["status"] != "not-applicable")
+}
+
+/// The invariants that did not hold.
+pub(super) fn broken_invariants(json: &Value) -> impl Iterator<Item = &Value> {
+    list(json, "invariants").iter().filter(|invariant| invariant["status"] == "broken")
+}
+
 /// The text under a key.
 pub(super) fn word<'a>(json: &'a Value, key: &str) -> &'a str {
     json[key].as_str().unwrap_or_default()
