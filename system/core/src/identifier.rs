@@ -19,6 +19,9 @@ pub enum Identifier {
     Referer(Box<str>),
 }
 
+/// Longest name of a host. Source: RFC 1035, 2.3.4, without the length bytes at both ends.
+const HOST_BYTES_MAX: usize = 253;
+
 impl Identifier {
     /// The identifier of a client address. An IPv4 address mapped into IPv6 is the IPv4 address.
     #[must_use]
@@ -33,7 +36,8 @@ impl Identifier {
         }
     }
 
-    /// The identifier of a `Referer` header: the host of an absolute http or https URL. `None` if it has none.
+    /// The identifier of a `Referer` header: the host of an absolute http or https URL. `None` if it has none, or none that
+    /// could be somebody's: what is remembered of callers must not be theirs to choose freely.
     #[must_use]
     pub fn from_referer(header: &str) -> Option<Self> {
         let (scheme, rest) = header.trim().split_once("://")?;
@@ -43,11 +47,12 @@ impl Identifier {
         let authority = rest.split(['/', '?', '#']).next()?;
         let host_port = authority.rsplit('@').next()?;
         let host = match host_port.strip_prefix('[') {
-            Some(v6) => v6.split(']').next()?,
-            None => host_port.split(':').next()?,
+            Some(v6) => v6.split(']').next()?.parse::<Ipv6Addr>().ok()?.to_string(),
+            None => host_port.split(':').next()?.trim_end_matches('.').to_ascii_lowercase(),
         };
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        (!host.is_empty()).then(|| Self::Referer(host.into()))
+        let part_of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+        let possible = (1..=HOST_BYTES_MAX).contains(&host.len()) && host.bytes().all(part_of_name);
+        possible.then(|| Self::Referer(host.into()))
     }
 }
 
