@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 /// Whether an address can have a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Trusted {
     /// Trusts every address of these blocks.
     #[must_use]
     pub fn new(blocks: Vec<IpNet>) -> Self {
-        Self(blocks)
+        Self(blocks.into_iter().map(unmapped).collect())
     }
 
     /// Whether nobody is trusted.
@@ -82,15 +82,16 @@ impl Trusted {
 
     /// Who calls: `peer`, unless it is a trusted proxy. Then the last address of `forwarded` that is no trusted proxy,
     /// because anyone can write what he likes to the left of it. `forwarded` are the values of the header's lines, in
-    /// order. The walk ends at the first entry that is no address: what stands to its left is not believed.
+    /// order, which may be no text. The walk ends at the first entry that is no address: what stands to its left is not believed.
     #[must_use]
-    pub fn caller<'a>(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
+    pub fn caller<'a>(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a [u8]>) -> IpAddr {
         let mut caller = peer.to_canonical();
         if self.0.is_empty() || !self.holds(caller) {
             return caller;
         }
-        for entry in forwarded.rev().flat_map(|line| line.rsplit(',')) {
-            let Some(ip) = forwarded_address(entry.trim()) else { break };
+        for entry in forwarded.rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+            let text = str::from_utf8(entry).ok();
+            let Some(ip) = text.and_then(|entry| forwarded_address(entry.trim())) else { break };
             caller = ip;
             if !self.holds(caller) {
                 break;
@@ -98,6 +99,13 @@ impl Trusted {
         }
         caller
     }
+}
+
+/// A block of IPv4 addresses mapped into IPv6 as a block of IPv4: callers' addresses are unwrapped before they are compared.
+pub(crate) fn unmapped(block: IpNet) -> IpNet {
+    let IpNet::V6(v6) = block else { return block };
+    let inner = v6.prefix_len().checked_sub(96).zip(v6.network().to_ipv4_mapped());
+    inner.and_then(|(length, network)| Ipv4Net::new(network, length).ok()).map_or(block, IpNet::V4)
 }
 
 /// An address as proxies write it: bare, in brackets, with or without a port.
@@ -138,7 +146,8 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_is_believed_and_the_list_is_walked_from_the_right() {
         let trusted = Trusted::new(vec!["10.0.0.0/8".parse().expect("a block"), "::1/128".parse().expect("a block")]);
-        let caller = |peer: &str, lines: &[&str]| trusted.caller(ip(peer), lines.iter().copied()).to_string();
+        let caller =
+            |peer: &str, lines: &[&str]| trusted.caller(ip(peer), lines.iter().map(|line| line.as_bytes())).to_string();
         assert_eq!(caller("9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
         assert_eq!(caller("10.0.0.1", &["1.1.1.1"]), "1.1.1.1");
         assert_eq!(caller("10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.9.9.9"]), "1.1.1.1");
@@ -147,6 +156,24 @@ mod tests {
         assert_eq!(caller("10.0.0.1", &["1.1.1.1:8080"]), "1.1.1.1");
         assert_eq!(caller("10.0.0.1", &["1.1.1.1, garbage, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(caller("10.0.0.1", &[]), "10.0.0.1");
-        assert_eq!(Trusted::default().caller(ip("10.0.0.1"), ["1.1.1.1"].into_iter()).to_string(), "10.0.0.1");
+        assert_eq!(Trusted::default().caller(ip("10.0.0.1"), [&b"1.1.1.1"[..]].into_iter()).to_string(), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_is_no_text_hides_nothing_that_stands_to_its_right() {
+        let trusted = Trusted::new(vec!["10.0.0.0/8".parse().expect("a block")]);
+        let caller = |lines: &[&[u8]]| trusted.caller(ip("10.0.0.1"), lines.iter().copied()).to_string();
+        assert_eq!(caller(&[b"6.6.6.6", b"\xff, 1.1.1.1"]), "1.1.1.1");
+        assert_eq!(caller(&[b"6.6.6.6", b"\xff"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_block_of_mapped_addresses_is_one_of_ipv4() {
+        let trusted = Trusted::new(vec!["::ffff:10.0.0.0/104".parse().expect("a block")]);
+        assert_eq!(trusted.caller(ip("10.0.0.1"), [&b"1.1.1.1"[..]].into_iter()).to_string(), "1.1.1.1");
+        for same in ["::/0", "::fffe:0:0/95", "2001:db8::/32", "10.0.0.0/8"] {
+            let same = same.parse().expect("a block");
+            assert_eq!(unmapped(same), same);
+        }
     }
 }

@@ -7,6 +7,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::address::unmapped;
+
 /// One entry: a host (`shop.example`, and every host below it as `*.shop.example`), an address or a CIDR block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -29,10 +31,10 @@ impl FromStr for Entry {
 
     fn from_str(text: &str) -> Result<Self, NotAnEntry> {
         if let Ok(net) = text.parse() {
-            return Ok(Self::Net(net));
+            return Ok(Self::Net(unmapped(net)));
         }
         if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Self::Net(ip.into()));
+            return Ok(Self::Net(ip.to_canonical().into()));
         }
         let host = text.to_ascii_lowercase();
         let (below, name) = host.strip_prefix("*.").map_or((false, host.as_str()), |name| (true, name));

@@ -98,7 +98,8 @@ pub(super) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'
 /// The key of a request: in the query, or in the header `api-key` as before 2018. An empty one is none.
 #[inline]
 pub(super) fn key<'a>(parts: &'a Parts, query: &'a Query<'_>) -> Option<&'a str> {
-    query.key.as_deref().or_else(|| header(&parts.headers, &API_KEY)).filter(|key| !key.is_empty())
+    let given = |key: &&str| !key.is_empty();
+    query.key.as_deref().filter(given).or_else(|| header(&parts.headers, &API_KEY).filter(given))
 }
 
 /// The address of who calls.
@@ -107,7 +108,7 @@ pub(super) fn caller(trusted: &Trusted, peer: IpAddr, headers: &HeaderMap) -> Ip
     if trusted.is_empty() {
         return peer.to_canonical();
     }
-    trusted.caller(peer, headers.get_all(X_FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()))
+    trusted.caller(peer, headers.get_all(X_FORWARDED_FOR).iter().map(|value| value.as_bytes()))
 }
 
 /// The host of the page that calls: `Referer`, or else `Origin`.
