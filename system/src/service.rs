@@ -156,7 +156,7 @@ impl Service {
     /// The first thing that is wrong.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let plans = settings.plans.as_deref().map_or_else(|| Ok(Plans::default()), Plans::load)?;
-        let tls = settings.tls.as_ref().map(|(chain, key)| Tls::load(chain, key)).transpose()?;
+        let tls = settings.tls.as_ref().map(|(chain, key)| Tls::load(chain, key, settings.reload_every)).transpose()?;
         let mut logs = Vec::new();
         for _ in &settings.regions {
             logs.push(open_log(&settings.usage_log)?);

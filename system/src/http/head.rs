@@ -63,9 +63,9 @@ impl Scanner {
         }
     }
 
-    /// Whether not even the request line has ended.
+    /// Whether a head has begun of which not even the request line has ended.
     pub(super) fn in_request_line(&self) -> bool {
-        self.place == Place::Line
+        self.place == Place::Line && !self.carried.is_empty()
     }
 
     /// Takes the next bytes of the connection.
@@ -171,11 +171,16 @@ impl Scanner {
 
     fn field(&mut self, line: &[u8]) -> Result<(), &'static str> {
         match line[0] {
-            b'H' | b'h' if value(line, b"host:").is_some() => {
-                if self.host {
-                    return Err("the Host header is given twice");
+            b'H' | b'h' => {
+                if let Some(host) = value(line, b"host:") {
+                    if self.host {
+                        return Err("the Host header is given twice");
+                    }
+                    if !host.iter().all(|byte| IN_HOST[usize::from(*byte)]) {
+                        return Err("the Host header is not a host with or without a port");
+                    }
+                    self.host = true;
                 }
-                self.host = true;
             }
             b'C' | b'c' => {
                 if let Some(digits) = value(line, b"content-length:") {
@@ -204,6 +209,19 @@ impl Scanner {
         Ok(())
     }
 }
+
+/// Bytes of a host and its port: names, percent signs, addresses in brackets. Source: RFC 3986, 3.2.2.
+const IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
+            || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        byte += 1;
+    }
+    table
+};
 
 /// The value of a header of this name, which is given in lower case and with its colon.
 fn value<'line>(line: &'line [u8], name: &[u8]) -> Option<&'line [u8]> {
@@ -239,6 +257,17 @@ mod tests {
     fn the_requests_before_a_fault_are_kept() {
         let two = [PLAIN, b"GET / HTTP/1.1\r\n\r\n"].concat();
         assert_eq!(scan(&two).map(drop), Err(Fault { keep: PLAIN.len(), why: "the Host header is missing" }));
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        let with = |host: &str| scan(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).map(drop);
+        for good in ["", "a", "api.example:8080", "[2001:db8::1]:80", "xn--bcher-kva.example", "a%20b"] {
+            assert_eq!(with(good), Ok(()), "{good}");
+        }
+        for bad in ["a b", "a/b", "me@a", "a?b", "a\tb", "b\u{fc}cher", "<a>", "a\\b"] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

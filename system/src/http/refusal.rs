@@ -64,8 +64,10 @@ impl Refusal {
             // hyper counts the request line among the headers.
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE if in_request_line => Self::uri_too_long(),
             StatusCode::URI_TOO_LONG => Self::uri_too_long(),
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Self::new(status, "the headers are too large"),
-            _ => Self::new(StatusCode::BAD_REQUEST, "the request is not HTTP/1.1"),
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Self::new(status, "the headers are too large, or there are more than 100")
+            }
+            _ => Self::new(StatusCode::BAD_REQUEST, "the request is not as HTTP/1.1 has it"),
         })
     }
 

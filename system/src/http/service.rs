@@ -64,15 +64,24 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
     fn call(&self, request: Request<Incoming>) -> Answer {
         let connection = &*self.0;
         let (parts, body) = request.into_parts();
-        if parts.method == Method::POST && !body.is_end_stream() {
-            return Answer::AfterBody(Box::pin(Arc::clone(&self.0).with_body(parts, body)));
-        }
+        // `GET example.com` has a host and no path: only CONNECT may be asked so (RFC 9112, 3.2.3).
+        let is_authority = parts.uri.authority().is_some() && parts.uri.scheme().is_none();
+        let handler = &connection.shared.handler;
         let response = match parts.method {
-            Method::POST => connection.shared.handler.answer_body(&parts, Bytes::new(), connection.peer),
             Method::CONNECT => {
                 connection.refuse(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this server is no proxy"))
             }
-            _ => connection.shared.handler.answer(&parts, connection.peer),
+            _ if is_authority => {
+                let why = "the target is neither a path nor a whole URL";
+                let mut response = connection.refuse(Refusal::new(StatusCode::BAD_REQUEST, why));
+                close(&parts, &mut response);
+                response
+            }
+            Method::POST if !body.is_end_stream() => {
+                return Answer::AfterBody(Box::pin(Arc::clone(&self.0).with_body(parts, body)));
+            }
+            Method::POST => handler.answer_body(&parts, Bytes::new(), connection.peer),
+            _ => handler.answer(&parts, connection.peer),
         };
         Answer::Now(Some(connection.finish(&parts, &body, response)))
     }

@@ -25,9 +25,6 @@ use tokio_rustls::{
     },
 };
 
-/// How often the files are looked at, unless said otherwise.
-const POLL: Duration = Duration::from_secs(5);
-
 /// Why there is no certificate to serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -112,23 +109,11 @@ impl ResolvesServerCert for Current {
 type Stamp = [(SystemTime, u64); 2];
 
 impl Tls {
-    /// Reads and checks a certificate chain and its key.
+    /// Reads and checks a certificate chain and its key; while they are served, looks for changes of the files every `poll`.
     ///
     /// # Errors
     /// If a file can't be read, lacks what is looked for, or the key is another certificate's.
-    pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::load_and_poll(certificate, key, POLL)
-    }
-
-    /// As [`load`](Self::load); looks for changes of the files every so often instead of every five seconds.
-    ///
-    /// # Errors
-    /// As for [`load`](Self::load).
-    pub fn load_and_poll(
-        certificate: impl Into<PathBuf>,
-        key: impl Into<PathBuf>,
-        poll: Duration,
-    ) -> Result<Self, Error> {
+    pub fn load(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>, poll: Duration) -> Result<Self, Error> {
         let (certificate, key) = (certificate.into(), key.into());
         let provider = Arc::new(ring::default_provider());
         // Before the files are read: a change in between is seen at the first look.
@@ -213,5 +198,14 @@ fn bytes_of(file: &Path) -> Result<Vec<u8>, Error> {
 }
 
 fn not_pem(file: &Path, error: &pem::Error) -> Error {
-    Error::NotPem { file: file.to_owned(), found: error.to_string() }
+    let found = match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("a section ends without its line -----END {}-----", String::from_utf8_lossy(end_marker))
+        }
+        pem::Error::IllegalSectionStart { line } => {
+            format!("a line that begins no section: {:?}", String::from_utf8_lossy(line))
+        }
+        other => other.to_string(),
+    };
+    Error::NotPem { file: file.to_owned(), found }
 }

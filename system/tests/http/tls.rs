@@ -45,7 +45,7 @@ impl Files {
     }
 
     fn load(&self) -> Result<Tls, tls::Error> {
-        Tls::load_and_poll(&self.certificate, &self.key, Duration::from_millis(20))
+        Tls::load(&self.certificate, &self.key, Duration::from_millis(20))
     }
 }
 
@@ -149,7 +149,7 @@ fn files_that_will_not_do_are_named() {
     fs::write(&files.key, made().cert.pem()).expect("written");
     told("key.pem: found no private key");
     fs::write(&files.key, "-----BEGIN PRIVATE KEY-----\nAAAA\n").expect("written");
-    told("key.pem: missing section end marker");
+    told("key.pem: a section ends without its line -----END PRIVATE KEY-----");
     fs::write(&files.certificate, "").expect("written");
     told("chain.pem: found no certificate");
 }
