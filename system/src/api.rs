@@ -141,6 +141,13 @@ struct Asked<'a> {
     now: Timestamp,
 }
 
+impl Asked<'_> {
+    /// Whether the answer will be the argument of a JavaScript function.
+    fn calls_back(&self) -> bool {
+        self.query.callback.as_deref().is_some_and(is_function_name)
+    }
+}
+
 impl Api {
     /// An API over data and an edge. `trusted` are the proxies whose word is taken for the caller's address.
     #[must_use]
@@ -246,7 +253,8 @@ impl Api {
         let located = target.map(|ip| data.geo.locate(ip));
         let count = self.admit(asked, &subject, want, cost, admission)?;
         let question = read?;
-        let scribe = Scribe { geo: &data.geo, asked, count };
+        let systems = admission.as_ref().is_none_or(|admission| self.edge.plan(admission.plan).asn);
+        let scribe = Scribe { geo: &data.geo, asked, count, systems };
         scribe.write(&question, located)
     }
 
@@ -318,11 +326,13 @@ impl Api {
         if asked.query.callback.as_deref().is_some_and(|name| !name.is_empty() && !is_function_name(name)) {
             return Err(Error::NotACallback);
         }
-        let fields = fields::wanted(asked.query.fields.as_deref())?;
         let route = match asked.address {
-            Some(ip) => Route::Record(Target::Address(route::global(ip)?)),
-            None => Route::read(asked.parts.uri.path())?,
+            Some(ip) => route::global(ip).map(|ip| Route::Record(Target::Address(ip))),
+            None => Route::read(asked.parts.uri.path()),
         };
+        let of = if let Ok(Route::System(..)) = route { &fields::OF_SYSTEM[..] } else { &fields::OF_RECORD[..] };
+        let fields = fields::wanted(asked.query.fields.as_deref(), of)?;
+        let route = route?;
         let posted = asked.parts.method == Method::POST;
         match (&route, posted) {
             (Route::Bulk, true) => {
@@ -373,18 +383,22 @@ impl Api {
         if path.as_bytes().get(1).is_none_or(|first| !b"hrmoa".contains(first)) {
             return None;
         }
-        match path {
-            "/healthz" => Some(Reply::service("application/json", br#"{"status":"ok"}"#.to_vec())),
-            "/readyz" => Some(self.readiness()),
-            "/metrics" => {
+        let reply = match route::inner(path) {
+            "healthz" => Reply::service("application/json", br#"{"status":"ok"}"#.to_vec()),
+            "readyz" => self.readiness(),
+            "metrics" => {
                 let mut readings = (self.readings)();
                 readings.extend(self.own_readings(asked.now, data));
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                Some(Reply::service(kind, self.metrics.text(readings).into_bytes()))
+                Reply::service(kind, self.metrics.text(readings).into_bytes())
             }
-            "/openapi.json" => Some(Reply::service("application/json", OPENAPI.to_vec())),
-            "/attribution" => Some(Reply::service("text/markdown; charset=utf-8", attribution(&data.geo))),
-            _ => None,
+            "openapi.json" => Reply::service("application/json", OPENAPI.to_vec()),
+            "attribution" => Reply::service("text/markdown; charset=utf-8", attribution(&data.geo)),
+            _ => return None,
+        };
+        match asked.parts.method {
+            Method::GET | Method::HEAD => Some(reply),
+            _ => Some(self.refusal(asked, &Error::Method("GET, HEAD and OPTIONS"))),
         }
     }
 
@@ -401,6 +415,11 @@ impl Api {
     fn own_readings(&self, now: Timestamp, data: &Guard<Arc<Data>>) -> Vec<Reading> {
         let load = |value: &AtomicU64| value.load(Ordering::Relaxed);
         let age = |at: u64| Duration::from_micros(now.0.saturating_sub(at)).as_secs_f64();
+        // Of what has not been yet there is no age.
+        let since = |name, help, at: u64| Reading {
+            values: (at > 0).then(|| (Vec::new(), age(at))).into_iter().collect(),
+            ..Reading::gauge(name, help, 0.0)
+        };
         let (keys, strangers) = self.edge.subjects();
         let tally = &self.edge.tally;
         let of_file = |source: &Source| {
@@ -416,15 +435,15 @@ impl Api {
             Reading::gauge("data_index_bytes", "Memory of the index.", data.geo.index_size() as f64),
             Reading::gauge("keys", "Keys that this edge knows.", keys as f64),
             Reading::gauge("strangers", "Callers without a key that this edge remembers.", strangers as f64),
-            Reading::gauge(
+            since(
                 "rows_age_seconds",
                 "Time since the region's table was last read: no row in use is older than the table by more.",
-                age(load(&tally.fed_at)),
+                load(&tally.fed_at),
             ),
-            Reading::gauge(
+            since(
                 "counted_age_seconds",
                 "Time since the newest usage event that the rows in use have counted.",
-                age(load(&tally.counted_at)),
+                load(&tally.counted_at),
             ),
             Reading::counter("usage_dropped", "Usage events that found no room: declared loss.", load(&tally.dropped)),
             Reading::counter(

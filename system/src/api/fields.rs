@@ -13,7 +13,7 @@ use serde_json::{Map, Value, value::RawValue};
 use super::error::Error;
 
 /// Every field that a record may have.
-pub(super) const FIELDS: [&str; 26] = [
+pub(super) const OF_RECORD: [&str; 26] = [
     "ip",
     "is_eu",
     "city",
@@ -42,18 +42,33 @@ pub(super) const FIELDS: [&str; 26] = [
     "count",
 ];
 
-/// The field of this name.
+/// Every field of an autonomous system's record.
+pub(super) const OF_SYSTEM: [&str; 11] = [
+    "asn",
+    "name",
+    "domain",
+    "type",
+    "country",
+    "registry",
+    "allocated",
+    "num_ips",
+    "ipv4_prefixes",
+    "ipv6_prefixes",
+    "count",
+];
+
+/// The field of an address's record of this name.
 pub(super) fn find(name: &str) -> Option<&'static str> {
-    FIELDS.into_iter().find(|field| *field == name)
+    OF_RECORD.into_iter().find(|field| *field == name)
 }
 
-/// The fields that a query asks for; `None` if it leaves the choice open. `status` is what some clients add to every
+/// The fields, out of those `of` a kind of record, that a query asks for; `None` if it leaves the choice open. `status` is what some clients add to every
 /// record, so that they ask for it, too.
-pub(super) fn wanted(list: Option<&str>) -> Result<Option<Vec<&'static str>>, Error> {
+pub(super) fn wanted(list: Option<&str>, of: &[&'static str]) -> Result<Option<Vec<&'static str>>, Error> {
     let Some(list) = list else { return Ok(None) };
     let mut fields = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "status") {
-        let field = find(name).ok_or_else(|| Error::NotAField(name.to_owned()))?;
+        let field = *of.iter().find(|field| **field == name).ok_or_else(|| Error::NotAField(name.to_owned()))?;
         if !fields.contains(&field) {
             fields.push(field);
         }
@@ -75,7 +90,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
-                let mut members = Vec::with_capacity(FIELDS.len());
+                let mut members = Vec::with_capacity(OF_RECORD.len());
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
@@ -90,20 +105,20 @@ fn members(record: &[u8]) -> Members<'_> {
     serde_json::from_slice(record).expect("records are written as valid objects")
 }
 
-/// The text of one field's value. A field that the record lacks is null.
-pub(super) fn pick<'a>(record: &'a [u8], field: &str) -> &'a str {
-    members(record).0.into_iter().find(|(name, _)| *name == field).map_or("null", |(_, value)| value.get())
+/// The text of one field's value; `missing` if the record lacks it.
+pub(super) fn pick<'a>(record: &'a [u8], field: &str, missing: &'a str) -> &'a str {
+    members(record).0.into_iter().find(|(name, _)| *name == field).map_or(missing, |(_, value)| value.get())
 }
 
-/// An object of exactly these fields, in this order.
-pub(super) fn select(record: &[u8], fields: &[&str]) -> Vec<u8> {
+/// An object of exactly these fields, in this order; those that the record lacks are `missing`.
+pub(super) fn select(record: &[u8], fields: &[&str], missing: &str) -> Vec<u8> {
     let members = members(record).0;
     let mut out = b"{".to_vec();
     for (index, field) in fields.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        let value = members.iter().find(|(name, _)| name == field).map_or("null", |(_, value)| value.get());
+        let value = members.iter().find(|(name, _)| name == field).map_or(missing, |(_, value)| value.get());
         out.extend_from_slice(format!("\"{field}\":{value}").as_bytes());
     }
     out.push(b'}');
@@ -185,18 +200,19 @@ mod tests {
     #[test]
     fn an_empty_choice_is_no_choice_and_status_is_nobodys_field() {
         for list in [None, Some(""), Some(" , "), Some("status")] {
-            assert_eq!(wanted(list), Ok(None));
+            assert_eq!(wanted(list, &OF_RECORD), Ok(None));
         }
-        assert_eq!(wanted(Some("ip, asn ,status,ip")), Ok(Some(vec!["ip", "asn"])));
-        assert_eq!(wanted(Some("ip,bleh")), Err(Error::NotAField("bleh".to_owned())));
+        assert_eq!(wanted(Some("ip, asn ,status,ip"), &OF_RECORD), Ok(Some(vec!["ip", "asn"])));
+        assert_eq!(wanted(Some("ip,bleh"), &OF_RECORD), Err(Error::NotAField("bleh".to_owned())));
+        assert_eq!(wanted(Some("name,ip"), &OF_SYSTEM), Err(Error::NotAField("ip".to_owned())));
     }
 
     #[test]
     fn exactly_the_chosen_fields_are_there_in_the_chosen_order() {
-        let chosen = select(RECORD, &["count", "city", "carrier", "asn"]);
+        let chosen = select(RECORD, &["count", "city", "carrier", "asn"], "null");
         let wanted = r#"{"count":"7","city":null,"carrier":null,"asn":{"asn":"AS15169","domain":null}}"#;
         assert_eq!(String::from_utf8(chosen).as_deref(), Ok(wanted));
-        assert_eq!((pick(RECORD, "ip"), pick(RECORD, "postal")), (r#""8.8.8.8""#, "null"));
+        assert_eq!((pick(RECORD, "ip", "null"), pick(RECORD, "postal", "null")), (r#""8.8.8.8""#, "null"));
     }
 
     #[test]

@@ -62,7 +62,7 @@ const CAUSES: [(Cause, &str); 12] = [
 ];
 
 /// Statuses that are ever answered; anything else is counted under the last.
-const STATUSES: [u16; 15] = [200, 204, 304, 400, 401, 402, 403, 404, 405, 408, 413, 422, 429, 431, 503];
+const STATUSES: [u16; 16] = [200, 204, 304, 400, 401, 402, 403, 404, 405, 408, 413, 414, 422, 429, 431, 503];
 
 /// Upper bounds of the latency histogram's buckets, microseconds.
 const BOUNDS_US: [u64; 12] = [2, 4, 8, 16, 32, 64, 128, 256, 1_000, 4_000, 16_000, 64_000];

@@ -25,6 +25,8 @@ pub(super) struct Scribe<'a> {
     pub(super) geo: &'a Geo,
     pub(super) asked: &'a Asked<'a>,
     pub(super) count: u64,
+    /// Whether the plan has autonomous systems.
+    pub(super) systems: bool,
 }
 
 impl Scribe<'_> {
@@ -41,7 +43,7 @@ impl Scribe<'_> {
                 Ok(Reply::ok(self.record(&self.geo.find_in(ip(target), &language), fields)))
             }
             Route::Field(target, field) => Ok(Reply::ok(self.field(&find(target), field))),
-            Route::System(number, text) => self.system(*number, text).map(Reply::ok),
+            Route::System(number, text) => self.system(*number, text, fields).map(Reply::ok),
             Route::Bulk => Ok(Reply::ok(self.bulk(&question.items, fields))),
         }
     }
@@ -61,26 +63,28 @@ impl Scribe<'_> {
     #[inline]
     fn record(&self, found: &Found<'_>, fields: Option<&[&'static str]>) -> Vec<u8> {
         let record = self.whole(found);
+        let record = if self.asked.profile == Profile::V1 { v1(&record) } else { record };
         let record = match fields {
-            Some(fields) => select(&record, fields),
+            Some(fields) => select(&record, fields, self.missing()),
             None => record,
         };
-        match self.asked.profile {
-            Profile::Standard | Profile::Json => record,
-            Profile::Rust => without_nulls(&record),
-            Profile::V1 if fields.is_none() => v1(&record),
-            Profile::V1 => record,
-        }
+        if self.asked.profile == Profile::Rust { without_nulls(&record) } else { record }
     }
 
-    /// One field: a text bare for those who expect it, everything else as JSON.
+    /// The value of a field that there is not.
+    fn missing(&self) -> &'static str {
+        if self.asked.profile == Profile::V1 { "\"\"" } else { "null" }
+    }
+
+    /// One field: a text bare for those who expect it, everything else as JSON, as scripts need it.
     fn field(&self, found: &Found<'_>, field: &str) -> Vec<u8> {
         let mut record = self.whole(found);
         if self.asked.profile == Profile::V1 {
             record = v1(&record);
         }
-        let value = pick(&record, field);
+        let value = pick(&record, field, self.missing());
         match self.asked.profile {
+            Profile::Standard | Profile::V1 if self.asked.calls_back() => value.as_bytes().to_vec(),
             Profile::Json => value.as_bytes().to_vec(),
             Profile::Rust if value == "null" && is_object(field) => b"{}".to_vec(),
             Profile::Rust => without_nulls(value.as_bytes()),
@@ -91,7 +95,10 @@ impl Scribe<'_> {
         }
     }
 
-    fn system(&self, number: Option<u32>, text: &str) -> Result<Vec<u8>, Error> {
+    fn system(&self, number: Option<u32>, text: &str, fields: Option<&[&'static str]>) -> Result<Vec<u8>, Error> {
+        if !self.systems {
+            return Err(Error::SystemsNotInPlan);
+        }
         let unknown = || Error::UnknownSystem(text.to_owned());
         let (network, blocks) = number.and_then(|number| self.geo.system(number)).ok_or_else(unknown)?;
         let addresses: u64 = blocks.v4.iter().map(|block| 1_u64 << (32 - block.prefix_len())).sum();
@@ -108,7 +115,8 @@ impl Scribe<'_> {
             "ipv6_prefixes": blocks.v6,
             "count": self.count.to_string(),
         });
-        Ok(record.to_string().into_bytes())
+        let record = record.to_string().into_bytes();
+        Ok(fields.map_or_else(|| record.clone(), |fields| select(&record, fields, "null")))
     }
 
     /// An answer for each item, in their order; the errors of single items stand in their places.
@@ -121,7 +129,7 @@ impl Scribe<'_> {
                 out.push(b',');
             }
             let answer = match route::system(item) {
-                Some(Route::System(number, text)) => self.system(number, &text),
+                Some(Route::System(number, text)) => self.system(number, &text, None),
                 _ => route::address(item).map(|ip| self.record(&self.geo.find(ip), fields)),
             };
             out.append(&mut answer.unwrap_or_else(|error| message(&error)));

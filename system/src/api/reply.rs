@@ -13,7 +13,7 @@ use hyper::{
     HeaderMap, Response, StatusCode,
     header::{
         ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName,
-        HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+        HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
     },
 };
 
@@ -28,6 +28,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const ANYBODY: HeaderValue = HeaderValue::from_static("*");
 const EXPOSED: HeaderValue = HeaderValue::from_static("RateLimit, RateLimit-Policy, Retry-After");
+/// Every 401 must name a scheme (RFC 9110, 15.5.2); at this one no browser asks its user for a password.
+const ASKS_FOR_KEY: HeaderValue = HeaderValue::from_static("ApiKey realm=\"georush\"");
 /// Every answer counts, and says how many there were.
 const UNCACHED: HeaderValue = HeaderValue::from_static("private, no-store");
 
@@ -71,6 +73,7 @@ impl Reply {
                 self.more.push((ALLOW, HeaderValue::from_str(&list).expect("names of methods")));
             }
             Error::TooFast { rate, .. } => self.quota = Some(spent(*rate, error)),
+            Error::NoValidKey => self.more.push((WWW_AUTHENTICATE, ASKS_FOR_KEY)),
             _ => {}
         }
         self.retry_after_s = error.retry_after_s();

@@ -122,12 +122,21 @@ pub(super) fn system(text: &str) -> Option<Route> {
     })
 }
 
-/// A tag such as `en`, `fr-FR` or `zh-Hans`.
+/// A tag such as `en`, `fr-FR`, `es-419` or `zh-Hans-CN`: a language, perhaps a script, perhaps a region. A language of three letters needs
+/// one of these, since by itself it is rather a field with a mistake.
 fn is_language(text: &str) -> bool {
-    let mut parts = text.split(['-', '_']);
+    let parts: Vec<&str> = text.split(['-', '_']).collect();
     let letters = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let first = parts.next().is_some_and(|part| part.len() == 2 && letters(part));
-    first && parts.next().is_none_or(|part| matches!(part.len(), 2 | 4) && letters(part)) && parts.next().is_none()
+    let language = |part: &str| letters(part) && (part.len() == 2 || part.len() == 3 && parts.len() > 1);
+    let script = |part: &str| part.len() == 4 && letters(part);
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let region = |part: &str| part.len() == 2 && letters(part) || part.len() == 3 && digits(part);
+    match parts[..] {
+        [first] => language(first),
+        [first, second] => language(first) && (script(second) || region(second)),
+        [first, second, third] => language(first) && script(second) && region(third),
+        _ => false,
+    }
 }
 
 /// An address that can have a place.
@@ -170,6 +179,9 @@ mod tests {
             ("/asn/", Route::Field(Target::Caller, "asn")),
             ("/en", Route::Translated(Target::Caller, "en".to_owned())),
             ("/8.8.8.8/fr-FR", Route::Translated(eight, "fr-FR".to_owned())),
+            ("/8.8.8.8/zh_Hans_CN", Route::Translated(eight, "zh_Hans_CN".to_owned())),
+            ("/8.8.8.8/es-419", Route::Translated(eight, "es-419".to_owned())),
+            ("/8.8.8.8/fil-PH", Route::Translated(eight, "fil-PH".to_owned())),
             ("/AS15169/", system("AS15169")),
             ("/as15169", system("as15169")),
             ("/asn/AS15169", system("AS15169")),
@@ -194,6 +206,8 @@ mod tests {
             ("/%ff", bad("\u{fffd}")),
             ("//8.8.8.8", bad("")),
             ("/8.8.8.8/nonsense", Error::NotAField("nonsense".to_owned())),
+            ("/8.8.8.8/foo", Error::NotAField("foo".to_owned())),
+            ("/8.8.8.8/fr-FR-Latn", Error::NotAField("fr-FR-Latn".to_owned())),
             ("/8.8.8.8/a/b", Error::NotFound("/8.8.8.8/a/b".to_owned())),
             ("/10.0.0.1", Error::Private([10, 0, 0, 1].into())),
             ("/224.244.244.244/asn", Error::Reserved([224, 244, 244, 244].into())),

@@ -121,7 +121,7 @@ fn a_record_has_every_field_with_its_type() {
     assert_eq!(response.status(), 200);
     let record = json_of(&response);
     let fields: Vec<&str> = record.as_object().expect("an object").keys().map(String::as_str).collect();
-    let mut wanted = fields::FIELDS.to_vec();
+    let mut wanted = fields::OF_RECORD.to_vec();
     wanted.retain(|field| *field != "carrier");
     wanted.sort_unstable();
     assert_eq!(fields, wanted);
@@ -449,4 +449,71 @@ fn the_clock_follows_wall_time_and_never_goes_back() {
         last = now;
     }
     assert_eq!(last, 120_000_000);
+}
+
+#[test]
+fn what_a_plan_lacks_is_not_to_be_had_in_bulk_either() {
+    let api = api_with(&PLANS.replace("bulk = false\n", ""));
+    let answer = json_of(&post(&api, "/bulk?api-key=free-key", r#"["AS15169","8.8.8.8"]"#, &[]));
+    assert_eq!(answer[0]["message"], "Upgrade to a paid plan to access ASN data.");
+    assert_eq!(answer[1]["ip"], "8.8.8.8");
+}
+
+#[test]
+fn a_script_gets_a_text_as_a_text() {
+    let api = api();
+    let called = |target: &str| text_of(&ask(&api, target, &[("api-key", "paid-key")])).to_owned();
+    assert_eq!(called("/8.8.8.8/country_code?callback=cb"), "/**/cb(\"US\");");
+    assert_eq!(called("/8.8.8.8/country_code?callback=cb&v=1"), "/**/cb(\"US\");");
+    assert_eq!(called("/8.8.8.8/country_code"), "US");
+}
+
+#[test]
+fn fields_are_those_of_the_record_that_is_asked_for() {
+    let api = api();
+    let get = |target: &str| ask(&api, target, &[("api-key", "paid-key")]);
+    let system = json_of(&get("/AS15169?fields=name,asn"));
+    assert_eq!((system.as_object().expect("an object").len(), &system["asn"]), (2, &json!("AS15169")));
+    assert_eq!(get("/AS15169?fields=city").status(), 400);
+    assert_eq!(get("/8.8.8.8?fields=name").status(), 400);
+    let flat = json_of(&get("/8.8.8.8?v=1&fields=asn,city,threat"));
+    assert_eq!(flat, json!({ "asn": "AS15169", "city": "", "threat": "" }));
+    assert_eq!(text_of(&get("/8.8.8.8/threat?v=1")), "");
+}
+
+#[test]
+fn an_empty_key_in_the_query_hides_none_in_the_header() {
+    let response = ask(&api(), "/8.8.8.8?api-key=", &[("api-key", "paid-key")]);
+    assert_eq!(response.status(), 200);
+}
+
+#[test]
+fn whoever_lacks_a_key_is_told_the_scheme() {
+    assert_eq!(header(&ask(&api(), "/8.8.8.8", &[]), "www-authenticate"), Some("ApiKey realm=\"georush\""));
+}
+
+#[test]
+fn paths_of_the_service_may_end_in_a_slash_and_can_only_be_read() {
+    let api = api();
+    assert_eq!(ask(&api, "/healthz/", &[]).status(), 200);
+    let refused = post(&api, "/metrics", "", &[]);
+    assert_eq!((refused.status().as_u16(), header(&refused, "allow")), (405, Some("GET, HEAD, OPTIONS")));
+}
+
+#[test]
+fn what_has_not_been_has_no_age() {
+    let api = api();
+    let metrics = |api: &Api| text_of(&ask(api, "/metrics", &[])).to_owned();
+    assert!(!metrics(&api).contains("\ngeorush_counted_age_seconds "));
+    api.edge.tally.counted_at.store(api.now().0, Ordering::Relaxed);
+    assert!(metrics(&api).contains("\ngeorush_counted_age_seconds "));
+}
+
+#[test]
+fn every_status_of_a_refusal_is_counted_as_what_it_is() {
+    let api = api();
+    for status in [400, 405, 408, 413, 414, 431] {
+        api.refuse(StatusCode::from_u16(status).expect("a status"), "no");
+        assert!(text_of(&ask(&api, "/metrics", &[])).contains(&format!("status=\"{status}\",cause=\"bad-request\"")));
+    }
 }

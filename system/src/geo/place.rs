@@ -129,10 +129,17 @@ struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
+    /// The name in this language, in any variety of it, or else in English. Case means nothing in tags (RFC 5646, 2.1.1).
     fn name(&self, language: &str) -> Option<&'a str> {
-        let short = language.split('-').next().unwrap_or(language);
-        let of = |language: &str| self.names.get(language).copied();
-        of(language).or_else(|| of(short)).or_else(|| of("en")).or(self.text).filter(|name| !name.is_empty())
+        let short = |tag: &'a str| tag.split('-').next().unwrap_or(tag);
+        let wanted = language.split('-').next().unwrap_or(language);
+        let find = |fits: &dyn Fn(&'a str) -> bool| self.names.iter().find(|(tag, _)| fits(tag)).map(|(_, name)| *name);
+        find(&|tag| tag.eq_ignore_ascii_case(language))
+            .or_else(|| find(&|tag| tag.eq_ignore_ascii_case(wanted)))
+            .or_else(|| find(&|tag| short(tag).eq_ignore_ascii_case(wanted)))
+            .or_else(|| self.names.get("en").copied())
+            .or(self.text)
+            .filter(|name| !name.is_empty())
     }
 }
 

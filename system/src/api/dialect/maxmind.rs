@@ -6,7 +6,10 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use hyper::{StatusCode, header::HeaderValue};
+use hyper::{
+    StatusCode,
+    header::{HeaderValue, WWW_AUTHENTICATE},
+};
 use serde_json::{Value, json};
 
 use super::talk::{Talk, json, known};
@@ -29,7 +32,11 @@ pub(super) fn answer(talk: &mut Talk<'_>) -> Reply {
         Ok((endpoint, ip)) => body(talk, endpoint, ip),
         Err(error) => {
             let (status, code) = named(&error);
-            refusal(status, error.cause(), code, &error.message()).explaining(&error)
+            let mut reply = refusal(status, error.cause(), code, &error.message()).explaining(&error);
+            if error == Error::NoValidKey {
+                reply.more.push((WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"georush\"")));
+            }
+            reply
         }
     }
 }

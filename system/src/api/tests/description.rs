@@ -136,9 +136,13 @@ fn the_fields_described_are_the_fields_there_are() {
     let description = Description::read();
     let part = &description.0["components"]["schemas"]["RecordPart"];
     let described: Vec<&str> = part["properties"].as_object().expect("properties").keys().map(String::as_str).collect();
-    let mut wanted = fields::FIELDS.to_vec();
+    let mut wanted = fields::OF_RECORD.to_vec();
     wanted.sort_unstable();
     assert_eq!((described, &part["additionalProperties"]), (wanted, &json!(false)));
+    let parameter = &description.0["components"]["parameters"]["fields"]["schema"]["items"]["enum"];
+    for field in fields::OF_RECORD.iter().chain(&fields::OF_SYSTEM) {
+        assert!(parameter.as_array().expect("names").contains(&json!(field)), "{field}");
+    }
 }
 
 #[test]
@@ -201,6 +205,7 @@ fn answers_of_every_path_are_described() {
         ("/", "/"),
         ("/{target}", "/AS15169"),
         ("/{target}", "/as13335/"),
+        ("/{target}", "/AS15169?fields=name,num_ips"),
         ("/{target}", "/fr-FR"),
         ("/{ip}/{selector}", "/8.8.8.8/zh-Hans"),
         ("/asn/{of}", "/asn/AS15169"),
@@ -218,7 +223,7 @@ fn answers_of_every_path_are_described() {
         let response = ask(&api, target, &[("api-key", "paid-key")]);
         description.covers("get", path, &response, target);
     }
-    for field in fields::FIELDS {
+    for field in fields::OF_RECORD {
         for (of, path) in [("", "/{target}"), ("/5.9.0.1", "/{ip}/{selector}")] {
             for query in ["?format=json", ""] {
                 let target = format!("{of}/{field}{query}");
@@ -240,7 +245,7 @@ fn answers_to_single_clients_are_described() {
     let rust = [("user-agent", "ipdata-rust/0.1.1"), ("api-key", "paid-key")];
     let lean = json!({ "$ref": "#/components/schemas/RecordWithoutNulls" });
     assert_eq!(description.wrong(&lean, &json_of(&ask(&api, "/8.8.8.8", &rust))), [""; 0]);
-    for field in fields::FIELDS {
+    for field in fields::OF_RECORD {
         let target = format!("/8.8.8.8/{field}");
         description.covers("get", "/{ip}/{selector}", &ask(&api, &target, &rust), &target);
     }
