@@ -59,6 +59,12 @@ impl Ledger {
         let counts = self.final_counts(end, at_us);
         let declared_loss = counts.loss.min(end.known_gaps);
         self.finish_watches(at_us);
+        // What a region has not seen by the end takes at least so long.
+        for (index, region) in self.regions.iter_mut().enumerate() {
+            for watch in self.watches.iter().filter(|watch| watch.visible & (1 << index) == 0) {
+                region.crossing_lag.record(end.at.since(watch.crossed_at));
+            }
+        }
         let overruns = self.watches.iter().filter(|w| w.over > 0).map(|w| overrun(w, end)).collect();
         let (overruns, over_admission_max) = Overrun::worst(overruns);
         self.finish_invariants(at_us, end, &counts, declared_loss);

@@ -84,19 +84,20 @@ pub fn findings(answers: &Answers, observed: &Observed<'_>) -> (Findings, CountE
         declared_loss,
         silent_loss: error.lost - declared_loss,
         tables_read: tables.is_some(),
-        regions: (0..answers.views.len()).map(|region| view(answers, tables, region)).collect(),
+        regions: (0..answers.views.len()).map(|region| view(answers, tables, region, observed.end_us)).collect(),
         invariants: invariants(answers, observed, &error, declared_loss).finish(),
     };
     (findings, error)
 }
 
-fn view(answers: &Answers, tables: Option<&TablesSeen<'_>>, region: usize) -> RegionView {
+fn view(answers: &Answers, tables: Option<&TablesSeen<'_>>, region: usize, end_us: u64) -> RegionView {
     let views = &answers.views[region];
     let mut crossing_lag = lag_histogram();
     let table = tables.map(|tables| &tables.regions[region]);
     for account in &answers.accounts {
-        let seen_us = table.and_then(|table| table.crossed_us[account.subject.index()]);
-        if let Some(((earliest_us, _), seen_us)) = account.crossed_us.zip(seen_us) {
+        if let Some(((earliest_us, _), table)) = account.crossed_us.zip(table) {
+            // What it has not seen by the end takes at least so long.
+            let seen_us = table.crossed_us[account.subject.index()].unwrap_or(end_us);
             crossing_lag.saturating_record(seen_us.saturating_sub(earliest_us));
         }
     }
