@@ -25,10 +25,12 @@ impl Bucket {
         Self { rate, depth, level: depth, at_us }
     }
 
-    /// Changes the rate from here on.
-    pub fn set_rate(&mut self, at_us: u64, rate: u64) {
+    /// Changes rate and depth from here on. What is in the bucket and does not fit any more is lost.
+    pub fn resize(&mut self, at_us: u64, rate: u64, depth: u64) {
         self.refill(at_us);
         self.rate = rate;
+        self.depth = depth.saturating_mul(MILLIONTHS as u64).min(GAIN_MAX) as i64;
+        self.level = self.level.min(self.depth);
     }
 
     #[inline]
@@ -72,6 +74,11 @@ impl Bucket {
     }
 }
 
+/// What remains of a capacity.
+pub(super) fn share(capacity: u64, remains_ppm: u32) -> u64 {
+    capacity * u64::from(remains_ppm) / 1_000_000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +103,16 @@ mod tests {
     fn an_even_load_at_the_rate_is_served_for_ever() {
         let mut bucket = Bucket::new(10_000, 1, 0);
         assert!((0..100_000).all(|n| bucket.take(n * 100, 1)));
+    }
+
+    #[test]
+    fn of_a_bucket_made_smaller_nothing_more_can_be_taken_than_fits() {
+        let mut bucket = Bucket::new(10, 100, 0);
+        bucket.resize(0, 0, 0);
+        assert!(!bucket.take(60_000_000, 1));
+        assert_eq!(bucket.wait_us(60_000_000, 1), u64::MAX);
+        bucket.resize(60_000_000, 10, 100);
+        assert_eq!(served(&mut bucket, 61_000_000, 100), 10);
     }
 
     #[test]

@@ -10,7 +10,13 @@ use georush_core::{
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
 use super::{
-    bucket::Bucket, changes::Changes, network::Network, rows::Rows, sample::Quantiles, seed::Seed, timeline::Timeline,
+    bucket::{Bucket, share},
+    changes::Changes,
+    network::Network,
+    rows::Rows,
+    sample::Quantiles,
+    seed::Seed,
+    timeline::Timeline,
 };
 use crate::{
     facts,
@@ -41,6 +47,8 @@ pub(super) struct Replication {
     visibility: Quantiles,
     put: Quantiles,
     write_capacity: u64,
+    /// For how long a capacity that was not used can be used later, seconds.
+    burst_s: u64,
     outbox: Vec<Effect>,
     advances: u64,
     throttled: bool,
@@ -64,14 +72,14 @@ impl Replication {
             backoff_us: model.replicator.backoff_us,
             backoff_us_max: model.replicator.backoff_us_max,
         };
-        let write_capacity = u64::from(system.table.write_capacity);
+        let (write_capacity, burst_s) = (u64::from(system.table.write_capacity), u64::from(model.table.burst_s));
         let region = |(index, name): (usize, &String)| Region {
             core: Replicator::new(pace, 0),
             // Spread over the first interval: ten processes do not start at the same instant.
             next_us: start_us + pace.poll_us * index as u64 / system.regions.len() as u64,
             last_us: start_us,
             writing: None,
-            capacity: Bucket::new(write_capacity, write_capacity * u64::from(model.table.burst_s), start_us),
+            capacity: Bucket::new(write_capacity, write_capacity * burst_s, start_us),
             random: seed.stream(&format!("replicator/{name}")),
             arrived_us: start_us,
             rows: 0,
@@ -83,6 +91,7 @@ impl Replication {
             visibility: Quantiles::from_points(&model.replicator.visibility),
             put: Quantiles::from_points(&model.table.put),
             write_capacity,
+            burst_s,
             outbox: Vec::new(),
             advances: 0,
             throttled: timeline.throttles(Service::TableWrites),
@@ -160,7 +169,8 @@ impl Replication {
         let rows = world.changes.rows(after, upto);
         if self.throttled {
             let remains = world.timeline.remains_ppm(at_us, Service::TableWrites, Some(index));
-            region.capacity.set_rate(at_us, self.write_capacity * u64::from(remains) / 1_000_000);
+            let rate = share(self.write_capacity, remains);
+            region.capacity.resize(at_us, rate, rate * self.burst_s);
         }
         let wait_us = region.capacity.wait_us(at_us, rows);
         if wait_us == u64::MAX {

@@ -7,7 +7,11 @@ use std::collections::VecDeque;
 use georush_core::{UsageEvent, time::DAY_US};
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
-use super::{bucket::Bucket, sample::Quantiles, seed::Seed};
+use super::{
+    bucket::{Bucket, share},
+    sample::Quantiles,
+    seed::Seed,
+};
 use crate::{facts, scenario::System};
 
 /// What one put brought in. It stands for as many Kinesis records as there were log streams in it.
@@ -75,11 +79,10 @@ impl Stream {
 
     /// Whether the shard takes a batch of so many lines from so many log streams now; if so, its intake is used up by it.
     pub(super) fn admit(&mut self, now_us: u64, shard: usize, streams: usize, lines: usize, remains_ppm: u32) -> bool {
-        let remains = |rate: u64| rate * u64::from(remains_ppm) / 1_000_000;
-        let (records, bytes) = (remains(self.records_per_second), remains(self.bytes_per_second));
+        let (records, bytes) = (share(self.records_per_second, remains_ppm), share(self.bytes_per_second, remains_ppm));
         let shard = &mut self.shards[shard];
-        shard.records_bucket.set_rate(now_us, records);
-        shard.bytes_bucket.set_rate(now_us, bytes);
+        shard.records_bucket.resize(now_us, records, records);
+        shard.bytes_bucket.resize(now_us, bytes, bytes);
         if shard.records_bucket.wait_us(now_us, 1) > 0 || shard.bytes_bucket.wait_us(now_us, 1) > 0 {
             return false;
         }

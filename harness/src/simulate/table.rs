@@ -5,7 +5,11 @@
 use georush_core::{SubjectId, UsageGroup};
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
-use super::{bucket::Bucket, sample::Quantiles, seed::Seed};
+use super::{
+    bucket::{Bucket, share},
+    sample::Quantiles,
+    seed::Seed,
+};
 use crate::{facts, scenario::System};
 
 /// An item in DAX.
@@ -38,6 +42,8 @@ pub(super) struct Tables {
     regions: Vec<Region>,
     half_units: u64,
     partition_half_units: u64,
+    /// For how long a capacity that was not used can be used later, seconds.
+    burst_s: u64,
     retries: Vec<u64>,
     get: Quantiles,
     cached: Quantiles,
@@ -78,6 +84,7 @@ impl Tables {
             regions: system.regions.iter().map(region).collect(),
             half_units,
             partition_half_units,
+            burst_s,
             retries: waits.collect(),
             get: Quantiles::from_points(&table.get),
             cached: Quantiles::from_points(&model.dax.get),
@@ -88,11 +95,10 @@ impl Tables {
 
     /// Leaves `remains_ppm` of the read capacity to a region from here on.
     pub(super) fn throttle(&mut self, now_us: u64, region: usize, remains_ppm: u32) {
-        let remains = |rate: u64| rate * u64::from(remains_ppm) / 1_000_000;
-        let (table, partition) = (remains(self.half_units), remains(self.partition_half_units));
-        self.regions[region].table.set_rate(now_us, table);
+        let (table, partition) = (share(self.half_units, remains_ppm), share(self.partition_half_units, remains_ppm));
+        self.regions[region].table.resize(now_us, table, table * self.burst_s);
         for bucket in &mut self.regions[region].partitions {
-            bucket.set_rate(now_us, partition);
+            bucket.resize(now_us, partition, partition * self.burst_s);
         }
     }
 

@@ -353,6 +353,6 @@ fn nap(us: u64) {
 /// Microseconds until a bucket that gains `rate` a second has so many tokens.
 fn wait_us(bucket: &mut Bucket, rate: u64, tokens: u64) -> u64 {
     let now_us = wall().0;
-    bucket.set_rate(now_us, rate);
+    bucket.resize(now_us, rate, rate);
     bucket.wait_us(now_us, tokens)
 }
