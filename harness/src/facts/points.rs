@@ -12,8 +12,8 @@ pub type Points = Vec<(f64, f64)>;
 /// Quantiles that stand for a line when it becomes points.
 const QUANTILES: [f64; 7] = [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999];
 
-/// Beyond the normal quantile of any point that matters; the ends of flat segments.
-const FAR: f64 = 4.5;
+/// Beyond the normal quantile of any draw (samplers end at quantiles of 1e-6 from 0 and 1): how far a line within bounds goes.
+const FAR: f64 = 4.8;
 
 /// Least and greatest value, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,8 +58,13 @@ pub(super) fn through(published: &[(f64, f64)], sigma: f64, bounds: Bounds) -> P
 
 /// Cuts a rising line of (normal quantile, ln milliseconds) at the bounds, with a point at each cut and a flat segment
 /// beyond it.
-fn bounded(line: Vec<(f64, f64)>, bounds: Bounds) -> Points {
+fn bounded(mut line: Vec<(f64, f64)>, bounds: Bounds) -> Points {
     let [low, high] = [bounds.min_ms, bounds.max_ms].map(libm::log);
+    let goes_on = |(z0, ln0): (f64, f64), (z1, ln1): (f64, f64), z: f64| (z, ln0 + (ln1 - ln0) * (z - z0) / (z1 - z0));
+    let last = line.len() - 1;
+    let (start, end) = (goes_on(line[0], line[1], -FAR), goes_on(line[last - 1], line[last], FAR));
+    line.insert(0, start);
+    line.push(end);
     let first = line[0];
     let mut cut = Vec::new();
     if first.1 < low {
