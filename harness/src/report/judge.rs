@@ -277,7 +277,7 @@ fn quantity(histogram: &Histogram<u64>, aggregate: Aggregate) -> Measured {
 
 /// One value per region; a region that never converged is the slowest of all.
 fn convergence(outcome: &Outcome, region: Option<usize>, aggregate: Aggregate) -> Measured {
-    if !outcome.findings.tables_read {
+    if !outcome.findings.tables_read || outcome.findings.admitted == 0 {
         return Measured::NoData;
     }
     let chosen = |&(index, _): &(usize, _)| region.is_none_or(|wanted| wanted == index);

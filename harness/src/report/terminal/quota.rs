@@ -74,12 +74,17 @@ fn spread(histogram: &Histogram<u64>, of: &str) -> String {
 }
 
 fn convergence(report: &Report) -> String {
+    if report.outcome.findings.admitted == 0 {
+        return "nothing was admitted".to_owned();
+    }
     let regions = &report.outcome.findings.regions;
     let never: Vec<_> =
         report.scenario.system.regions.iter().zip(regions).filter(|(_, v)| v.convergence_us.is_none()).collect();
     match (never.as_slice(), regions.iter().filter_map(|view| view.convergence_us).max()) {
         ([], None) => "no data".to_owned(),
-        ([], Some(us)) => format!("every region complete {} after the last admission", format::duration(us)),
+        ([], Some(us)) => {
+            format!("every region had the central counts {} after the last admission", format::duration(us))
+        }
         ([(name, _)], _) => format!("{name} never held every count"),
         ([(name, _), rest @ ..], _) => format!("{name} and {} more never held every count", rest.len()),
     }
