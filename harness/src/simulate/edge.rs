@@ -193,7 +193,15 @@ impl Edges {
         let timeout_us = self.gateway.timeout_us;
         if busy_us > u64::from(timeout_us) {
             self.function.run(now_us, region, slot, u64::from(timeout_us));
-            parts[Component::Queue as usize] = timeout_us.saturating_sub(slot.cold_us);
+            // What the environment was at until then, in this order.
+            let mut left_us = timeout_us.saturating_sub(slot.cold_us);
+            let waited_us = u32::try_from(waited_us).unwrap_or(u32::MAX);
+            for (component, us) in
+                [(Component::Queue, waited_us), (Component::Table, table_us), (Component::Handler, handler_us)]
+            {
+                parts[component as usize] = us.min(left_us);
+                left_us -= us.min(left_us);
+            }
             return refused(region, clients, Cause::Timeout, parts);
         }
         self.function.run(now_us, region, slot, busy_us);
