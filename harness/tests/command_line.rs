@@ -308,7 +308,7 @@ fn what_is_wrong_with_a_key_is_told() {
     };
     told(
         &["keys", "list"],
-        "state: there is no central.db in it; name another directory, or begin one here with `georush serve`",
+        "state: there is no state in it; give the directory that a server uses, or begin one here with `georush serve`",
     );
     told(&["keys", "create", "--plan", "fre"], "there is no plan \"fre\", expected one of: business, ");
     told(&["keys", "create", "--plan", "free", "--key", "short"], "expected 8 or more printable ASCII characters");
@@ -318,6 +318,15 @@ fn what_is_wrong_with_a_key_is_told() {
     assert_eq!(text(&scratch.georush(&create).stdout), "long-enough\n");
     told(&create, "exists already; a key is made once");
     told(&["keys", "show", "never-made"], "there is no key \"never-made\"");
+}
+
+#[test]
+fn a_stream_that_was_made_first_is_listed_and_split() {
+    let scratch = Scratch::new("stream-first");
+    let told = |arguments: &[&str]| text(&scratch.georush(&[&["stream"], arguments].concat()).stdout);
+    assert_eq!(told(&["create", "--shards", "1"]), "a stream of 1 shard\n");
+    assert_eq!(told(&["shards", "--format", "csv"]).lines().count(), 2);
+    assert_eq!(told(&["split", "0"]), "shard 0 is closed; 1 and 2 are open\n");
 }
 
 #[test]

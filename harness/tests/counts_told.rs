@@ -131,7 +131,7 @@ fn what_nobody_used_is_an_empty_list_and_odd_names_stay_whole() {
         assert!(!worked && told.contains("there is no key") && !told.contains("panicked"), "{unknown:?}: {told}");
     }
     let (worked, told) = cluster.run(&["usage", "top", "--state", "elsewhere"]);
-    assert!(!worked && told.contains("elsewhere") && told.contains("there is no central.db in it"), "{told}");
+    assert!(!worked && told.contains("elsewhere") && told.contains("there is no state in it"), "{told}");
 
     let label = "a, \"b\"\n=1+1";
     let made = ["keys", "create", "--plan", "p", "--plans", "plans.toml", "--key", "an-odd-key", "--label", label];

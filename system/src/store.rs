@@ -45,13 +45,13 @@ impl Directory {
         Ok(Self(path.to_owned()))
     }
 
-    /// The directory at `path`, which must hold state already.
+    /// The directory at `path`, which must hold state already: a central table, or a stream that was made before any role began.
     ///
     /// # Errors
     /// If it holds none.
     pub fn existing(path: &Path) -> Result<Self, Error> {
         let directory = Self(path.to_owned());
-        if directory.file(CENTRAL).exists() {
+        if [CENTRAL, STREAM].iter().any(|name| directory.file(name).exists()) {
             return Ok(directory);
         }
         Err(Error::NoState { directory: path.to_owned() })

@@ -3,6 +3,7 @@
 //! Not here: what a split or a merge does; that is the store's.
 
 use clap::{Args, Subcommand};
+use georush::report::format;
 use georush_system::{
     pipeline::now,
     store::{Directory, SHARDS_MAX, Shard},
@@ -100,7 +101,7 @@ fn existing(state: &State) -> Result<Directory, Stop> {
 fn create(shards: u16, state: &State) -> Result<(), Stop> {
     let directory = Directory::open(&state.files("stream")?).map_err(Stop::could_not_run)?;
     directory.create_stream(now(), shards).map_err(Stop::could_not_run)?;
-    print(&format!("a stream of {shards} shards\n"))
+    print(&format!("a stream of {}\n", format::plural(shards.into(), "shard")))
 }
 
 fn list(format: Format, state: &State) -> Result<(), Stop> {

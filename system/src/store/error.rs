@@ -19,7 +19,7 @@ pub enum Error {
     },
     /// The directory holds no state.
     #[error(
-        "{}: there is no central.db in it; name another directory, or begin one here with `georush serve` or \
+        "{}: there is no state in it; give the directory that a server uses, or begin one here with `georush serve` or \
          `georush keys create`",
         directory.display()
     )]

@@ -236,7 +236,7 @@ fn a_file_that_is_not_ours_is_one_clear_error() {
     let error = Directory::open(&scratch.0.join("central.db")).expect_err("a file").to_string();
     assert!(error.contains("central.db: can't hold state: "), "{error}");
     let error = Directory::existing(&scratch.0.join("none")).expect_err("nothing there").to_string();
-    assert!(error.contains("there is no central.db in it"), "{error}");
+    assert!(error.contains("there is no state in it"), "{error}");
 }
 
 /// All records of a stream as a reader finds them that goes on after what it has read, shard by shard, until nothing is left.
