@@ -314,6 +314,9 @@ fn what_is_wrong_with_a_key_is_told() {
     told(&["keys", "create", "--plan", "free", "--key", "short"], "expected 8 or more printable ASCII characters");
     told(&["keys", "create", "--plan", "free", "--allow", "a b"], "\"a b\" is no host");
     told(&["keys", "create", "--plan", "free", "--plans", "empty.toml"], "empty.toml:1: missing field `plans`");
+    let long = "x".repeat(201);
+    told(&["keys", "create", "--plan", "free", "--label", &long], "--label has 201 characters, expected up to 200");
+    told(&["keys", "create", "--plan", "free", "--label", "a\nb"], "--label holds the control character '\\n'");
     let create = ["keys", "create", "--plan", "free", "--key", "long-enough"];
     assert_eq!(text(&scratch.georush(&create).stdout), "long-enough\n");
     told(&create, "exists already; a key is made once");

@@ -133,7 +133,7 @@ fn what_nobody_used_is_an_empty_list_and_odd_names_stay_whole() {
     let (worked, told) = cluster.run(&["usage", "top", "--state", "elsewhere"]);
     assert!(!worked && told.contains("elsewhere") && told.contains("there is no state in it"), "{told}");
 
-    let label = "a, \"b\"\n=1+1";
+    let label = "=1+1, \"b\"";
     let made = ["keys", "create", "--plan", "p", "--plans", "plans.toml", "--key", "an-odd-key", "--label", label];
     assert!(cluster.run(&made).0);
     let mut central = cluster.directory().central().expect("opens");

@@ -7,6 +7,7 @@ pub(super) mod view;
 use std::{env, path::PathBuf, sync::Arc};
 
 use clap::{Args, Subcommand};
+use georush::report::format;
 use georush_system::{
     backend::{Backend, Central},
     core::{Identifier, Status, Version},
@@ -25,6 +26,8 @@ const STATE: &str = "state";
 const STATE_VARIABLE: &str = "GEORUSH_STATE";
 /// A given key can't be guessed in a few tries.
 const KEY_CHARS_MIN: usize = 8;
+/// A label is a line for people.
+const LABEL_CHARS_MAX: usize = 200;
 /// Shorter beginnings of a digest are probably a mistyped key.
 const PREFIX_CHARS_MIN: usize = 4;
 
@@ -107,13 +110,13 @@ struct CreateArgs {
     /// A plan of the plans file.
     #[arg(long, value_name = "NAME")]
     plan: String,
-    /// What its owner calls it.
+    /// What its owner calls it; up to 200 characters.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     label: String,
     /// Who may use it, if not everybody: host, *.host, address or CIDR block; may be repeated.
     #[arg(long, value_name = "ENTRY")]
     allow: Vec<Entry>,
-    /// Use this key instead of a random one, for tests and migrations; 8 characters or more.
+    /// Use this key instead of a random one, for tests and migrations; 8 or more printable ASCII characters without spaces.
     #[arg(long, value_name = "TEXT")]
     key: Option<String>,
     #[command(flatten)]
@@ -189,6 +192,7 @@ fn create(args: &CreateArgs) -> Result<(), Stop> {
             return Err(Stop::could_not_run(format!("{wanted} without spaces")));
         }
     };
+    check_label(&args.label)?;
     let account = Account {
         plan: spec.name.clone(),
         created: pipeline::now(),
@@ -203,6 +207,19 @@ fn create(args: &CreateArgs) -> Result<(), Stop> {
     let view = View::new(&Item { subject, account: Some(account), usage: None }, &plans);
     eprintln!("made key {} on {}; it is printed this once", view.short(), view.plan_told());
     print(&format!("{key}\n"))
+}
+
+fn check_label(label: &str) -> Result<(), Stop> {
+    let wrong = |found: String| {
+        Err(Stop::could_not_run(format!(
+            "--label {found}, expected up to {LABEL_CHARS_MAX} characters of one line; give a shorter name"
+        )))
+    };
+    match (label.chars().find(|c| c.is_control()), label.chars().count()) {
+        (Some(control), _) => wrong(format!("holds the control character {control:?}")),
+        (None, count) if count > LABEL_CHARS_MAX => wrong(format!("has {} characters", format::count(count as u64))),
+        (None, _) => Ok(()),
+    }
 }
 
 fn list(json: bool, state: &State, plans: &PlansFile) -> Result<(), Stop> {

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 use super::{Stop, print};
 
+/// Columns of a cell at most; CSV and JSON hold it whole.
+const CELL_WIDTH: usize = 60;
+
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -41,7 +44,7 @@ impl Listing {
 
     fn table(&self) -> String {
         let heading = self.columns.iter().map(|name| name.to_uppercase().replace('_', " ")).collect::<Vec<_>>();
-        let cell = |value: &Value| value.as_u64().map_or_else(|| plain(value), format::count);
+        let cell = |value: &Value| value.as_u64().map_or_else(|| shown(value), format::count);
         let rows = self.rows.iter().map(|row| row.iter().map(cell).collect());
         let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -78,10 +81,29 @@ impl Listing {
     }
 }
 
+fn shown(value: &Value) -> String {
+    format::cut(&format::printable(&plain(value)), CELL_WIDTH)
+}
+
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_cuts_what_is_too_long_and_escapes_what_is_no_text() {
+        let labels = ["x".repeat(70_000), "bell\u{7}".to_owned()];
+        let listing = Listing::new(&["label"], labels.iter().map(|label| vec![label.as_str().into()]).collect());
+        assert_eq!(listing.table(), format!("LABEL\n{}…\nbell\\u{{7}}\n", "x".repeat(59)));
+        for whole in [listing.csv().expect("texts"), listing.json()] {
+            assert!(whole.contains(&labels[0]));
+        }
     }
 }

@@ -89,6 +89,28 @@ pub fn dollars(nano_usd: u64) -> String {
     }
 }
 
+/// `text` cut to `width` columns, with an ellipsis if anything is missing.
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// `text` with its control characters as Rust writes them, so that none reaches a terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_debug()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
 /// Three significant digits, and never fewer than all before the point.
 #[must_use]
 pub fn significant(value: f64) -> String {
@@ -104,6 +126,12 @@ pub fn significant(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_or_no_text_is_told_from_what_is() {
+        assert_eq!(["eu-west-1", "eu-central-1"].map(|name| cut(name, 9)), ["eu-west-1", "eu-centr…"]);
+        assert_eq!(printable("é\u{1b}[2J\n\u{9b}"), r"é\u{1b}[2J\n\u{9b}");
+    }
 
     #[test]
     fn numbers_read_as_people_write_them() {

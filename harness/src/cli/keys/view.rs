@@ -125,7 +125,7 @@ impl View {
         let mut lines = vec![
             ("digest", self.digest.clone()),
             ("plan", self.plan_told()),
-            ("label", self.label.clone()),
+            ("label", format::printable(&self.label)),
             ("status", self.status.to_owned()),
             ("created", self.created.clone()),
             ("allows", allow),
