@@ -190,6 +190,15 @@ fn wrong_arguments_are_one_line() {
 }
 
 #[test]
+fn recordings_that_are_missing_make_no_replay_valid() {
+    let scratch = Scratch::new("replay");
+    fs::write(scratch.0.join("edge-1-0.jsonl"), "{\"edge\":[3,7,true,null]}\n").expect("writable");
+    let output = scratch.georush(&["replay", "."]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output.stdout).starts_with("NOT VALID  no recording of aggregator is there; "), "{output:?}");
+}
+
+#[test]
 fn data_that_is_missing_or_no_mmdb_is_one_line_a_file() {
     let scratch = Scratch::new("data-bad");
     let output = scratch.georush(&["data", "check", "missing.mmdb", "quiet.toml"]);

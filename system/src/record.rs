@@ -117,6 +117,8 @@ impl Recorder {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         let mut recorder = Self(Some(BufWriter::new(file)));
         recorder.line(begun);
+        // However soon the process ends, its recording says that there was a core.
+        recorder.flush();
         Ok(recorder)
     }
 

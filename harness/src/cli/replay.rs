@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use georush::report::format;
-use georush_system::record::replay::{Replayed, replay as through};
+use georush::report::{format, judge::Verdict};
+use georush_system::record::replay::{ROLES, Replayed, replay as through};
 
 use super::{Stop, print};
 
@@ -16,7 +16,7 @@ Examples:
   georush replay out/sixty-thousand/live/recording
 
 Every input that an edge, the aggregator or a replicator took in the run is given to a fresh core, in its order. Exit code 1 says
-that an answer differs.";
+that an answer differs, 3 that recordings are missing.";
 
 const DIFFERENT: u8 = 1;
 
@@ -26,11 +26,15 @@ pub(super) struct ReplayArgs {
     directory: PathBuf,
 }
 
-/// Replays; 0 if every answer is the same.
+/// Replays; 0 if every answer is the same, 3 if recordings are missing.
 pub(super) fn replay(args: &ReplayArgs) -> Result<u8, Stop> {
     let replayed = through(&args.directory).map_err(Stop::could_not_run)?;
     print(&format!("{}\n", told(&replayed)))?;
-    Ok(if replayed.differences == 0 { 0 } else { DIFFERENT })
+    Ok(match (replayed.differences, replayed.missing().is_empty()) {
+        (0, true) => 0,
+        (0, false) => Verdict::Invalid.exit_code(),
+        (1.., _) => DIFFERENT,
+    })
 }
 
 /// What a replay came to, in a line or two.
@@ -38,15 +42,19 @@ pub(super) fn told(replayed: &Replayed) -> String {
     let role = |name: &str, index: usize| {
         format!("{name} {} ({})", format::count(replayed.inputs[index]), format::plural(replayed.lives[index], "core"))
     };
-    let roles = ["edges", "aggregator", "replicators"].iter().zip(0..).map(|(name, index)| role(name, index));
+    let roles = ROLES.iter().zip(0..).map(|(name, index)| role(name, index));
     let roles: Vec<String> = roles.collect();
     let cut = match replayed.cut {
         0 => String::new(),
-        cut => format!("; {} of killed processes end within a line", format::plural(cut, "recording")),
+        1 => "; 1 recording ends within a line, as killed processes leave it".to_owned(),
+        cut => format!("; {} recordings end within a line, as killed processes leave them", format::count(cut)),
     };
-    let verdict = match &replayed.first {
-        None => "SAME  every answer of the cores".to_owned(),
-        Some(first) => format!("DIFFERS  {} answers; the first: {first}", format::count(replayed.differences)),
+    let verdict = match (&replayed.first, replayed.missing()) {
+        (None, missing) if missing.is_empty() => "SAME  every answer of the cores".to_owned(),
+        (None, missing) => format!("NOT VALID  {}", missing.join("; ")),
+        (Some(first), _) => {
+            format!("DIFFERS  {}; the first: {first}", format::plural(replayed.differences, "answer"))
+        }
     };
     format!("{verdict}\n  inputs: {}{cut}", roles.join(", "))
 }

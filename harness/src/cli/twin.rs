@@ -89,6 +89,7 @@ pub(super) fn twin(args: &TwinArgs) -> Result<u8, Stop> {
     let (outcome, live) = run(&scaled, &directory, "run", audience)?;
     reasons.extend(live.reasons());
     let replayed = replay(&directory.join("live").join(RECORDINGS)).map_err(Stop::could_not_run)?;
+    reasons.extend(replayed.missing());
     let calibration = match (given, before) {
         (Some(calibration), _) => {
             if !calibration.valid {

@@ -29,9 +29,14 @@ pub struct Replayed {
     pub differences: u64,
     /// The first of them.
     pub first: Option<Difference>,
-    /// Recordings whose last line is not whole: their processes were killed.
+    /// Recordings whose last line is not whole, as killed processes leave them.
     pub cut: u64,
+    /// Recordings that do not even say how their core began.
+    pub empty: u64,
 }
+
+/// The roles whose cores are recorded, in the order of [`Replayed`].
+pub const ROLES: [&str; 3] = ["edges", "aggregator", "replicators"];
 
 /// An answer that is not the recorded one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,20 +113,31 @@ pub fn replay(directory: &Path) -> Result<Replayed, Error> {
 }
 
 impl Replayed {
+    /// Why nothing can be concluded: every run has cores of every role, and each says at once how it began. Empty if all is there.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let roles = ROLES.iter().zip(self.lives).filter(|(_, lives)| *lives == 0);
+        let mut missing: Vec<String> = roles.map(|(role, _)| format!("no recording of {role} is there")).collect();
+        if self.empty > 0 {
+            missing.push(format!("recordings without a beginning: {}", self.empty));
+        }
+        missing
+    }
+
     /// Replays one file.
     fn take(&mut self, path: &Path, mut reader: impl BufRead) -> Result<(), Error> {
         let (mut core, mut text, mut line) = (None::<Core>, String::new(), 0);
         loop {
             text.clear();
             let read = reader.read_line(&mut text).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-            if read == 0 {
+            if !text.ends_with('\n') {
+                match core {
+                    None => self.empty += 1,
+                    Some(_) => self.cut += u64::from(read > 0),
+                }
                 return Ok(());
             }
             line += 1;
-            if !text.ends_with('\n') {
-                self.cut += 1;
-                return Ok(());
-            }
             let wrong = |found: String| Error::Line { path: path.to_owned(), line, found };
             let Some(core) = &mut core else {
                 let begun = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
@@ -339,6 +355,7 @@ mod tests {
         replicator.flush();
         let replayed = replay(&directory).expect("whole");
         assert_eq!((replayed.lives, replayed.inputs, replayed.differences), ([1, 1, 1], [3, 3, 2], 0));
+        assert_eq!(replayed.missing(), Vec::<String>::new());
         fs::remove_dir_all(directory).expect("ours");
     }
 
@@ -357,6 +374,19 @@ mod tests {
         fs::write(&path, &text[..text.len() - 9]).expect("writable");
         let replayed = replay(&directory).expect("whole but for its end");
         assert_eq!((replayed.inputs, replayed.cut, replayed.differences), ([2, 0, 0], 1, 0));
+        fs::remove_dir_all(directory).expect("ours");
+    }
+
+    #[test]
+    fn a_recording_that_was_deleted_or_emptied_is_missed() {
+        let directory = scratch("missing");
+        recorded(&directory);
+        let replayed = replay(&directory).expect("whole");
+        let roles = ["aggregator", "replicators"].map(|role| format!("no recording of {role} is there"));
+        assert_eq!(replayed.missing(), roles);
+        fs::write(directory.join("aggregator-1-0.jsonl"), "").expect("writable");
+        let replayed = replay(&directory).expect("whole");
+        assert_eq!((replayed.empty, replayed.missing().len()), (1, 3));
         fs::remove_dir_all(directory).expect("ours");
     }
 
