@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Scenario,
     decode::decode,
-    document::parse,
+    document::{At, Node, parse},
     error::{Errors, Place, ScenarioError},
     raw::RawScenario,
     resolve::{self, Given},
@@ -25,14 +25,30 @@ pub fn load(path: &Path, overrides: &[String], seed: Option<u64>) -> Result<Scen
     if text.trim().is_empty() {
         return Err(ScenarioError::new(Place::File(file), "the file is empty, expected a scenario").into());
     }
-    let mut root = parse(&file, &text).map_err(sorted)?;
-    let mut errors: Vec<ScenarioError> =
-        overrides.iter().filter_map(|text| set::apply(&mut root, text).err()).collect();
-    let (raw, wrong) = decode::<RawScenario>(&root);
+    let root = parse(&file, &text).map_err(sorted)?;
+    let given = Given { path, overrides, seed, text: &text };
+    let placed: Vec<_> = overrides.iter().map(|text| (text.as_str(), Place::Override(text.clone()))).collect();
+    let mut plain = root.clone();
+    let scenario = resolved(&mut plain, &placed, &given)?;
+    if !scenario.live.set.is_empty() {
+        // What holds in the live mode only is checked in both, where it stands.
+        let list = At::default().key("live").key("set");
+        let place = |index| plain.walk(&list.index(index)).0.place.clone();
+        let own = scenario.live.set.iter().enumerate().map(|(index, text)| (text.as_str(), place(index)));
+        let all: Vec<_> = own.chain(placed).collect();
+        resolved(&mut root.clone(), &all, &given)?;
+    }
+    Ok(scenario)
+}
+
+/// The scenario that a document with these overrides gives, each with the place that its errors name.
+fn resolved(root: &mut Node, overrides: &[(&str, Place)], given: &Given<'_>) -> Result<Scenario, Errors> {
+    let applied = overrides.iter().map(|(text, place)| set::apply(root, text, place));
+    let mut errors: Vec<ScenarioError> = applied.filter_map(Result::err).collect();
+    let (raw, wrong) = decode::<RawScenario>(root);
     errors.extend(wrong);
     let Some(raw) = raw else { return Err(sorted(errors)) };
-    let given = Given { path, root: &root, overrides, seed, text: &text };
-    let (scenario, wrong) = resolve::resolve(&raw, &given);
+    let (scenario, wrong) = resolve::resolve(&raw, root, given);
     errors.extend(wrong);
     if errors.is_empty() { Ok(scenario) } else { Err(sorted(errors)) }
 }

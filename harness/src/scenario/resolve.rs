@@ -19,6 +19,7 @@ use super::{
     leaf::{Field, Fraction, Leaf},
     load::hash,
     raw::{RawPlan, RawScenario},
+    set,
     threshold::{self, Names},
     units::parse_instant,
 };
@@ -29,15 +30,14 @@ const DURATION_US_MAX: u64 = 366 * georush_core::time::DAY_US;
 /// What a scenario is made from.
 pub(super) struct Given<'a> {
     pub(super) path: &'a Path,
-    pub(super) root: &'a Node,
     pub(super) overrides: &'a [String],
     pub(super) seed: Option<u64>,
     pub(super) text: &'a str,
 }
 
 /// Resolves a scenario. What is wrong in it is in the list; the scenario is of use only if that is empty.
-pub(super) fn resolve(raw: &RawScenario, given: &Given<'_>) -> (Scenario, Vec<ScenarioError>) {
-    let check = Check::new(given.root);
+pub(super) fn resolve(raw: &RawScenario, root: &Node, given: &Given<'_>) -> (Scenario, Vec<ScenarioError>) {
+    let check = Check::new(root);
     let top = check.top();
     top.whole("schema", raw.schema.leaf(), (1, 1), "the version of the format");
     let question = top.text("question", raw.question.leaf(), "the question that the scenario answers").unwrap_or("");
@@ -162,7 +162,14 @@ fn live(top: &Section<'_>, raw: &RawScenario) -> Live {
     live.rate_scale = factor("rate_scale", raw.rate_scale.leaf());
     for (i, text) in raw.set.iter().flatten().enumerate() {
         match &text.0 {
-            Leaf::Text(text) if !text.starts_with("live.") => live.set.push(text.clone()),
+            Leaf::Text(text) if set::leads_into(text, "live") => {
+                let at = section.key("set").index(i);
+                at.say(format_args!(
+                    "{} is {text:?}, but no override there can change [live]; change [live] itself",
+                    at.at
+                ));
+            }
+            Leaf::Text(text) => live.set.push(text.clone()),
             _ => section.key("set").index(i).wrong("an override in a string, such as \"plans.free.quota=15\""),
         }
     }

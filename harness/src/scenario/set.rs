@@ -6,22 +6,21 @@ use super::{
     error::{Place, ScenarioError, suggestion},
 };
 
-/// Applies one override. Keys that do not exist are made, list entries are not.
+/// Applies one override, which stands at `place`. Keys that do not exist are made, list entries are not.
 ///
 /// # Errors
 ///
 /// The text is not `path=value`, or the path leads into a single value or to no entry of a list.
-pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), ScenarioError> {
-    let place = Place::Override(text.to_owned());
+pub(super) fn apply(root: &mut Node, text: &str, place: &Place) -> Result<(), ScenarioError> {
     let Some((path, value)) = split(text) else {
         let message = "expected path=value, for example clients[0].rate=5 or plans.free.quota=1000";
-        return Err(ScenarioError::new(place, message));
+        return Err(ScenarioError::new(place.clone(), message));
     };
-    let new = parse_override(value.trim(), &place)?;
+    let new = parse_override(value.trim(), place)?;
     let mut node = root;
     let mut at = At::default();
     for step in &path {
-        node = enter(node, step, &at, &place)?;
+        node = enter(node, step, &at, place)?;
         at = match step {
             Step::Key(key) => at.key(key),
             Step::Index(index) => at.index(*index),
@@ -29,6 +28,11 @@ pub(super) fn apply(root: &mut Node, text: &str) -> Result<(), ScenarioError> {
     }
     *node = new;
     Ok(())
+}
+
+/// Whether an override changes something in the table `key` of the document, or that table.
+pub(super) fn leads_into(text: &str, key: &str) -> bool {
+    split(text).is_some_and(|(steps, _)| steps.first() == Some(&Step::Key(key.to_owned())))
 }
 
 /// Path and value; `None` unless there is a path, an equals sign, and a value.
@@ -103,7 +107,7 @@ mod tests {
 
     fn after(text: &str) -> Result<Node, String> {
         let mut root = parse("x.toml", FILE).expect("a valid document");
-        apply(&mut root, text).map_err(|error| error.to_string())?;
+        apply(&mut root, text, &Place::Override(text.to_owned())).map_err(|error| error.to_string())?;
         Ok(root)
     }
 
