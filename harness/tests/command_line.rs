@@ -246,6 +246,9 @@ fn two_runs_of_a_scenario_decide_the_same() {
     let output = scratch.georush(&["verify-determinism", "quiet.toml", "--seed", "3"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(text(&output.stdout).starts_with("SAME  quiet, seed 3: two runs, "));
+    let output = scratch.georush(&["verify-determinism", "quiet.toml", "--set", "clients.visitors.rate=0"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output.stdout).starts_with("NOT VALID  quiet, seed 1: no request was made"));
 }
 
 #[cfg(unix)]

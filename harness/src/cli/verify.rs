@@ -2,10 +2,13 @@
 //!
 //! Not here: the comparison itself.
 
+use std::cell::Cell;
+
 use georush::{
     determinism::{Comparison, compare},
     report::{
         format,
+        judge::Verdict,
         progress::{Audience, Progress},
     },
     scenario::{self, Scenario},
@@ -16,19 +19,23 @@ use super::{Stop, VerifyArgs, interrupt, print};
 
 const DIFFERENT: u8 = 1;
 
-/// Runs twice; 0 if every decision is the same, 1 if not.
+/// Runs twice; 0 if every decision is the same, 1 if not, 3 if there was none.
 pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Stop> {
     let scenario = scenario::load(&args.file, &args.changes.set, args.changes.seed).map_err(Stop::could_not_run)?;
     interrupt::listen()?;
     let audience = args.progress.audience(false);
-    let found = compare(&mut |block| replay(&scenario, block, "first run", audience), &mut |block| {
-        replay(&scenario, block, "second run", audience)
-    });
+    let requests = Cell::new(0);
+    let run = |block, what| replay(&scenario, block, what, audience, &requests);
+    let found = compare(&mut |block| run(block, "first run"), &mut |block| run(block, "second run"));
     if interrupt::requested() {
         return Err(interrupt::stop());
     }
     let (name, seed) = (&scenario.name, scenario.seed);
     match found {
+        Comparison::Same { .. } if requests.get() == 0 => {
+            print(&format!("NOT VALID  {name}, seed {seed}: no request was made, so nothing could be compared\n"))?;
+            Ok(Verdict::Invalid.exit_code())
+        }
         Comparison::Same { blocks } => {
             let blocks = format::count(blocks as u64);
             print(&format!("SAME  {name}, seed {seed}: two runs, {blocks} blocks of decisions, no difference\n"))?;
@@ -54,6 +61,7 @@ fn replay(
     wanted: Option<usize>,
     what: &'static str,
     audience: Audience,
+    requests: &Cell<u64>,
 ) -> (Vec<u64>, Vec<String>) {
     if interrupt::requested() {
         return Default::default();
@@ -61,7 +69,10 @@ fn replay(
     let progress = Progress::new(audience, what, scenario.duration_us);
     let mut recorder = Recorder { progress, wanted, digests: Vec::new(), decisions: Vec::new() };
     match simulate::run(scenario, &mut recorder) {
-        Some(outcome) => recorder.progress.finish(Some(outcome.requests)),
+        Some(outcome) => {
+            requests.set(outcome.requests);
+            recorder.progress.finish(Some(outcome.requests));
+        }
         None => recorder.progress.clear(),
     }
     (recorder.digests, recorder.decisions)
