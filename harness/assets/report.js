@@ -205,6 +205,7 @@
   };
 
   const why = (home, r) => {
+    if (!r.totals.requests) return;
     home.append(el("h2", {}, "Why"), el("h3", {}, "Every answer other than 2xx"));
     const causes = r.traffic.all.causes;
     home.append(causes.length ? table("Causes", ["cause", "#status", "kind", "#requests", "#share"], [...causes].sort((a, b) => b.requests - a.requests).map((c) => [c.cause, c.status || "none", c.failure ? "failure" : "refusal", whole(c.requests), percent(c.requests / r.traffic.all.requests)])) : el("p", {}, "Every request was answered with 2xx."));

@@ -2,11 +2,9 @@
 //!
 //! Not here: the step summary, which is the Markdown one.
 
-use serde_json::Value;
-
 use super::{
     junit::broken,
-    read::{Stored, broken_invariants, found, list, word},
+    read::{Stored, broken_invariants, found, list, reasons, word},
 };
 
 /// Workflow commands, one a line: an error for each condition that failed, a warning for a run that is not valid, and one notice for each
@@ -27,14 +25,7 @@ pub fn annotations(results: &[Stored]) -> String {
         }
         match word(json, "verdict") {
             "passed" => tell("notice", "passed", word(json, "question")),
-            "invalid" => {
-                let reasons: Vec<&str> = list(&json["live"], "reasons").iter().filter_map(Value::as_str).collect();
-                tell(
-                    "warning",
-                    "not valid",
-                    &format!("nothing can be concluded from this run. {}", reasons.join("; ")),
-                );
-            }
+            "invalid" => tell("warning", "not valid", &reasons(json)),
             _ => {}
         }
     }

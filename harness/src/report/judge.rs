@@ -117,6 +117,9 @@ pub struct Judgement {
     pub reasons: Vec<String>,
 }
 
+/// Why a run without requests is not valid.
+pub const NO_REQUEST: &str = "no request was made, so nothing could be judged";
+
 /// Judges an outcome by its scenario's thresholds and by all invariants.
 #[must_use]
 pub fn judge(scenario: &Scenario, outcome: &Outcome) -> Judgement {
@@ -125,7 +128,7 @@ pub fn judge(scenario: &Scenario, outcome: &Outcome) -> Judgement {
     let broken: Vec<_> = invariants.iter().filter(|i| i.status == Status::Broken).cloned().collect();
     let mut reasons = Vec::new();
     if outcome.requests == 0 {
-        reasons.push("no request was made, so nothing could be judged".to_owned());
+        reasons.push(NO_REQUEST.to_owned());
     }
     let verdict = if !reasons.is_empty() {
         Verdict::Invalid

@@ -5,7 +5,7 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::Value;
 
-use super::read::{Stored, found, list, word};
+use super::read::{Stored, found, list, reasons, word};
 
 /// The XML. A result that is not valid has a case of its own, in error.
 #[must_use]
@@ -20,10 +20,8 @@ fn suite(Stored { scenario, json, .. }: &Stored) -> TestSuite {
     suite.add_property(("mode", word(json, "mode"))).add_property(("seed", json["seed"].to_string().as_str()));
     suite.add_property(("repeat", word(json, "repeat")));
     if json["verdict"] == "invalid" {
-        let reasons: Vec<&str> = list(&json["live"], "reasons").iter().filter_map(Value::as_str).collect();
-        let told =
-            if reasons.is_empty() { "nothing can be concluded from this run".to_owned() } else { reasons.join("; ") };
-        suite.add_test_case(case(scenario, "run", "the run is valid", unsuccessful(NonSuccessKind::Error, &told)));
+        let told = unsuccessful(NonSuccessKind::Error, &reasons(json));
+        suite.add_test_case(case(scenario, "run", "the run is valid", told));
     }
     for threshold in list(json, "thresholds") {
         let name = format!("{} {}", word(threshold, "metric"), word(threshold, "condition"));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     format,
-    read::{Stored, broken_invariants, found, list, word},
+    read::{Stored, broken_invariants, found, list, reasons, word},
 };
 
 /// A summary of each result.
@@ -22,6 +22,9 @@ pub fn summary(results: &[Stored]) -> String {
         let number = |value: &Value| value.as_u64().map_or("none".to_owned(), format::count);
         let mut part = || -> std::fmt::Result {
             writeln!(out, "## {}: {scenario}\n\n{}\n", word(json, "verdict").to_uppercase(), word(json, "question"))?;
+            if json["verdict"] == "invalid" {
+                writeln!(out, "**Not valid:** {}\n", reasons(json))?;
+            }
             writeln!(out, "| requests | failed | refused | p50 | p99 | beyond quotas | a month costs |")?;
             writeln!(out, "|--:|--:|--:|--:|--:|--:|--:|")?;
             let counts = [number(&all["requests"]), number(&all["failed"]), number(&all["refused"])];

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::read::{Stored, broken_invariants, checked_invariants, list, word};
+use super::read::{Stored, broken_invariants, checked_invariants, list, reasons, word};
 
 const TEMPLATE: &str = include_str!("../../assets/report.html");
 const ASSETS: [(&str, &str); 5] = [
@@ -48,8 +48,12 @@ fn head(index: usize, result: &Stored) -> String {
     let failed = thresholds.iter().filter(|t| t["passed"] == false).count();
     let (checked, broken) = (checked_invariants(json).count(), broken_invariants(json).count());
     let verdict = text("verdict");
+    let why = match reasons(json) {
+        none if none.is_empty() => none,
+        why => format!("<p class=\"invalid\">{}</p>\n", escaped(&why)),
+    };
     format!(
-        "<section id=\"result-{index}\"><div class=\"head\"><p class=\"verdict {verdict}\">{}</p>\n\
+        "<section id=\"result-{index}\"><div class=\"head\"><p class=\"verdict {verdict}\">{}</p>\n{why}\
          <p class=\"dim\">{failed} of {} thresholds failed, {broken} of {checked} invariants broken</p>\n\
          <h1>{}</h1>\n<p class=\"dim\">{}, {}, seed {}</p></div></section>\n",
         verdict.to_uppercase(),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     format,
     json::{SCHEMA, seal},
+    judge::NO_REQUEST,
 };
 use crate::facts::prices::NANO;
 
@@ -97,6 +98,17 @@ pub(super) fn checked_invariants(json: &Value) -> impl Iterator<Item = &Value> {
 /// The invariants that did not hold.
 pub(super) fn broken_invariants(json: &Value) -> impl Iterator<Item = &Value> {
     list(json, "invariants").iter().filter(|invariant| invariant["status"] == "broken")
+}
+
+/// Why a result is not valid, as its terminal said; empty if it is.
+pub(super) fn reasons(json: &Value) -> String {
+    let live: Vec<&str> = list(&json["live"], "reasons").iter().filter_map(Value::as_str).collect();
+    match (word(json, "verdict"), live.as_slice()) {
+        ("invalid", [_, ..]) => live.join("; "),
+        ("invalid", []) if json["totals"]["requests"] == 0 => NO_REQUEST.to_owned(),
+        ("invalid", []) => "nothing can be concluded from this run".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// The text under a key.

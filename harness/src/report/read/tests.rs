@@ -1,7 +1,7 @@
 //! What is refused, and in which words.
 
 use super::*;
-use crate::report::{Report, fixture, json, judge::judge};
+use crate::report::{Report, fixture, github, json, judge::judge, junit, markdown, page};
 
 fn text() -> String {
     let (scenario, outcome) = (fixture::scenario(), fixture::outcome());
@@ -11,6 +11,21 @@ fn text() -> String {
 
 fn refused(text: &str) -> String {
     Stored::of("out/result.json", text).expect_err("it is no whole result").to_string()
+}
+
+#[test]
+fn every_form_of_a_result_that_is_not_valid_says_why() {
+    let mut stored = fixture::stored();
+    assert_eq!(reasons(&stored.json), "");
+    stored.json["verdict"] = "invalid".into();
+    assert_eq!(reasons(&stored.json), "nothing can be concluded from this run");
+    stored.json["totals"]["requests"] = 0.into();
+    let results = [stored];
+    let forms =
+        [page::page(&results), markdown::summary(&results), junit::xml(&results), github::annotations(&results)];
+    for form in forms {
+        assert!(form.contains(NO_REQUEST), "{form}");
+    }
 }
 
 #[test]
