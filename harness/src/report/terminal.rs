@@ -10,7 +10,10 @@ pub mod paint;
 mod quota;
 mod verdict;
 
-use super::{Report, command, format};
+use super::{
+    Report, command,
+    format::{self, cut},
+};
 use paint::Paint;
 
 /// Columns of the summary at most.
@@ -116,12 +119,9 @@ fn wrapped(text: &str, width: usize) -> String {
     out
 }
 
-/// `text` cut to `width` columns, with an ellipsis if anything is missing.
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+/// `text` from column `indent` on, in as many lines as it takes; the first begins where the caller is.
+fn hanging(text: &str, indent: usize) -> String {
+    wrapped(text, WIDTH - indent).trim_end().replace('\n', &format!("\n{:indent$}", ""))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Not here: working it out.
 
-use super::{Paint, WIDTH, cut, heading};
+use super::{Paint, hanging, heading};
 use crate::{
     cost::{Bill, Line, bill},
     report::{Report, format},
@@ -17,7 +17,7 @@ pub(super) fn block(report: &Report, paint: Paint) -> String {
     let per_million = bill.per_million_nano_usd.map_or_else(|| "no data".to_owned(), format::dollars);
     let total = format::dollars(bill.month_nano_usd);
     let told = format!("{per_million} per million requests; {}", basis(&bill));
-    out += &format!("  {:<16}{}  {}\n", "all", paint.bold(&format!("{total:>10}")), cut(&told, WIDTH - 30));
+    out += &format!("  {:<16}{}  {}\n", "all", paint.bold(&format!("{total:>10}")), hanging(&told, 30));
     out
 }
 
@@ -30,7 +30,7 @@ fn service(lines: &[Line], paint: Paint) -> String {
     };
     let used: Vec<String> = lines.iter().map(used).collect();
     let name = lines.first().map_or("", |line| line.item.service());
-    format!("  {} {shown:>10}  {}\n", paint.dim(&format!("{name:<15}")), cut(&used.join(", "), WIDTH - 30))
+    format!("  {} {shown:>10}  {}\n", paint.dim(&format!("{name:<15}")), hanging(&used.join(", "), 30))
 }
 
 fn used(line: &Line) -> String {
@@ -41,7 +41,12 @@ fn used(line: &Line) -> String {
     } else {
         format::significant(units)
     };
-    format!("{shown} {}", unit.name)
+    let name = match unit.name {
+        "queries" if units == 1.0 => "query",
+        name if units == 1.0 && !name.starts_with("GB ") => name.strip_suffix('s').unwrap_or(name),
+        name => name,
+    };
+    format!("{shown} {name}")
 }
 
 /// What the bill rests on.

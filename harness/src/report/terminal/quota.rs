@@ -2,14 +2,13 @@
 //!
 //! Not here: the invariants.
 
-use super::{Paint, WIDTH, cut, heading};
+use super::{Paint, hanging, heading};
 use crate::report::{Report, format, views};
 use hdrhistogram::Histogram;
 
 pub(super) fn block(report: &Report, paint: Paint) -> String {
     let findings = &report.outcome.findings;
-    let row =
-        |name: &str, text: String| format!("  {} {}\n", paint.dim(&format!("{name:<17}")), cut(&text, WIDTH - 20));
+    let row = |name: &str, text: String| format!("  {} {}\n", paint.dim(&format!("{name:<17}")), hanging(&text, 20));
     let mut out = heading("QUOTA", paint) + "\n";
     out += &row("over-admission", over_admission(report));
     out += &row("false rejections", false_rejections(report));

@@ -2,7 +2,7 @@
 //!
 //! Not here: judging.
 
-use super::{Paint, WIDTH, cut, heading, wrapped};
+use super::{Paint, WIDTH, cut, hanging, heading, wrapped};
 use crate::{
     facts::prices::NANO,
     measure::series::Point,
@@ -127,13 +127,12 @@ pub(super) fn invariants(report: &Report, paint: Paint) -> String {
     for invariant in broken {
         let (checks, violations) = (format::count(invariant.checks), format::count(invariant.violations));
         out += &format!("  {} {}\n", paint.bad("✗"), paint.bad(&format!("{} {}", invariant.id, invariant.name)));
-        out += &format!("    {}\n", cut(invariant.claim, WIDTH - 4));
+        out += &format!("    {}\n", hanging(invariant.claim, 4));
         let first = match &invariant.first {
             Some((at_us, seen)) => format!("; first at {}: {seen}", format::elapsed(*at_us)),
             None => String::new(),
         };
-        let told = wrapped(&format!("broken in {violations} of {checks} checks{first}"), WIDTH - 4);
-        out += &told.lines().map(|line| format!("    {line}\n")).collect::<String>();
+        out += &format!("    {}\n", hanging(&format!("broken in {violations} of {checks} checks{first}"), 4));
     }
     out
 }
