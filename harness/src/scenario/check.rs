@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fmt};
 
 use super::{
-    document::{At, Node},
+    document::{At, Node, Step},
     error::{ScenarioError, suggestion},
     leaf::Leaf,
     units::{fraction_ppm, parse_duration, parse_instant, parse_percent_ppm},
@@ -62,6 +62,13 @@ impl<'a> Section<'a> {
         entries.iter().map(|entry| entry.0.as_str())
     }
 
+    /// Notes it if this table's key has control characters: it is a name that goes to terminals and into tables.
+    pub(super) fn named(&self) {
+        if matches!(self.at.0.last(), Some(Step::Key(name)) if name.contains(char::is_control)) {
+            self.say(format_args!("{}: the name holds control characters, expected none", self.at));
+        }
+    }
+
     /// Notes a problem in words, at this place.
     pub(super) fn say(&self, message: impl fmt::Display) {
         self.note(ScenarioError::new(self.node().place.clone(), message));
@@ -97,8 +104,10 @@ impl<'a> Section<'a> {
 
     /// Text that is not empty.
     pub(super) fn text<'l>(&self, key: &str, leaf: Option<&'l Leaf>, what: &str) -> Option<&'l str> {
-        self.read(key, leaf, what, |leaf| match leaf {
-            Leaf::Text(text) if !text.trim().is_empty() => Some(text.as_str()),
+        let controls = matches!(leaf, Some(Leaf::Text(text)) if text.contains(char::is_control));
+        let line = if controls { ", in one line without control characters" } else { "" };
+        self.read(key, leaf, format_args!("{what}{line}"), |leaf| match leaf {
+            Leaf::Text(text) if !text.trim().is_empty() && !controls => Some(text.as_str()),
             _ => None,
         })
     }

@@ -92,6 +92,7 @@ fn plans(section: &Section<'_>, raw: &BTreeMap<String, RawPlan>) -> Vec<NamedPla
     ];
     let plan = |(name, raw): (&String, &RawPlan)| {
         let section = section.key(name);
+        section.named();
         let quota = section.whole("quota", raw.quota.leaf(), (1, u64::MAX / 4), "a quota").unwrap_or(1);
         let window = section.choice("window", raw.window.leaf(), &windows, &[]).unwrap_or(WindowKind::DayUtc);
         NamedPlan { name: name.clone(), plan: Plan { quota, window } }
@@ -133,6 +134,7 @@ fn thresholds(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Ve
 fn plots(section: &Section<'_>, raw: &RawScenario, names: &Names<'_>) -> Vec<Plot> {
     let plot = |(name, raw): (&String, &super::raw::RawPlot)| {
         let section = section.key(name);
+        section.named();
         let x = section.choice("x", raw.x.leaf(), &[("time", "time")], &[]).unwrap_or("time");
         let y = section.key("y");
         if raw.y.is_empty() {
