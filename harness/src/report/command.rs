@@ -8,7 +8,9 @@ use crate::scenario::Scenario;
 /// only a live run has, `None` of a simulation; overrides that the file's own `[live]` table makes are not told again.
 #[must_use]
 pub fn repeat(scenario: &Scenario, file: &str, live: Option<&[String]>) -> String {
-    let mut command = format!("georush run {}", quoted(file));
+    // Else it would be taken for an option.
+    let here = if file.starts_with('-') { "./" } else { "" };
+    let mut command = format!("georush run {}", quoted(&format!("{here}{file}")));
     if let Some(arguments) = live {
         command.push_str(" --mode live");
         arguments.iter().for_each(|argument| command.extend([" ", &quoted(argument)]));
@@ -48,6 +50,11 @@ mod tests {
             vec!["duration=5m".into(), "system.regions=[\"us-east-1\"]".into(), "question=it's".into()];
         let expected = r#"georush run 'black friday.toml' --seed 2018 --set duration=5m --set 'system.regions=["us-east-1"]' --set 'question=it'\''s'"#;
         assert_eq!(repeat(&scenario, "black friday.toml", None), expected);
+    }
+
+    #[test]
+    fn a_file_that_looks_like_an_option_is_told_from_one() {
+        assert!(repeat(&fixture::scenario(), "-x.toml", None).starts_with("georush run ./-x.toml --seed 2018"));
     }
 
     #[test]
