@@ -28,7 +28,7 @@ Examples:
   georush gate out/black-friday/result.json --baseline results
   georush gate out/*/result.json --baseline results --update --reason 'tables answer faster'
   georush gate head/*/result.json --baseline base --junit gate.xml --github
-  georush gate --instructions target/gungraun --baseline results
+  georush gate --instructions target/instructions/counts --baseline results
   georush gate out/*/result.json --baseline results --history history.jsonl --label $(git rev-parse HEAD)
   georush gate --self-test
 
