@@ -22,17 +22,19 @@
   const whole = (n) => (n === null || n === undefined ? "–" : Math.round(n).toLocaleString("en-US"));
   const units = (n) => (n === null || n === undefined ? "–" : n >= 1000 ? whole(n) : String(+n.toPrecision(3)));
   const percent = (f) => (f === null || f === undefined ? "–" : `${+(f * 100).toFixed(3)} %`);
+  // Times as in the terminal: three digits, and whole seconds that have passed.
+  const digits = (n) => (n >= 999.5 ? whole(n) : n.toPrecision(3));
   const us = (n) => {
     if (n === null || n === undefined) return "–";
     if (n === 0) return "0 s";
     if (n < 1e3) return `${n} µs`;
-    if (n < 1e6) return `${+(n / 1e3).toPrecision(3)} ms`;
-    if (n < 120e6) return `${+(n / 1e6).toPrecision(3)} s`;
+    if (n < 1e6) return `${digits(n / 1e3)} ms`;
+    if (n < 120e6) return `${digits(n / 1e6)} s`;
     return elapsed(n);
   };
   // As in the terminal: 45s, 12m30s, 6h05m.
   const elapsed = (n) => {
-    const s = Math.round(n / 1e6);
+    const s = Math.floor(Math.round(n) / 1e6);
     const parts = [[Math.floor(s / 86400), "d"], [Math.floor(s / 3600) % 24, "h"], [Math.floor(s / 60) % 60, "m"], [s % 60, "s"]];
     const shown = parts.slice(parts.findIndex(([n]) => n > 0)).filter(([n]) => n > 0);
     return shown.map(([n, unit], i) => (i ? String(n).padStart(2, "0") : n) + unit).join("") || "0s";
