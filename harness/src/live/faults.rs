@@ -79,7 +79,14 @@ pub fn check(scenario: &Scenario, file: &str, on_target: bool) -> Result<(), Str
             | FaultAction::Throttle { service: Service::TableWrites | Service::Stream, .. } => return None,
         };
         let (name, _) = fault_text(&scenario.system.regions, fault);
-        Some(format!("{file}:{}: the live mode can't do {name} {reason}; --mode sim can", fault.line))
+        // What has no line was given by an override; those of the file's own [live] table come first.
+        let given = scenario.overrides.iter().enumerate().rfind(|(_, text)| text.trim_start().starts_with("faults"));
+        let place = match (fault.line, given) {
+            (0, Some((index, text))) if index < scenario.live.set.len() => format!("{file}: live.set: {text}"),
+            (0, Some((_, text))) => format!("--set {text}"),
+            (line, _) => format!("{file}:{line}"),
+        };
+        Some(format!("{place}: the live mode can't do {name} {reason}; --mode sim can"))
     };
     let wrong: Vec<String> = scenario.faults.iter().filter_map(cant).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
@@ -146,5 +153,25 @@ impl Schedule {
             done.push(Done { at_us, done_us: clock.now_us(), what });
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_fault_that_cant_be_is_named_where_it_was_written() {
+        let mut scenario = fixture::scenario();
+        let action = FaultAction::ColdFlush { region: None };
+        scenario.faults = vec![Fault { at_us: 0, until_us: 0, action, line: 7 }];
+        let told = |scenario: &Scenario| check(scenario, "a.toml", false).expect_err("no function is there");
+        assert!(told(&scenario).starts_with("a.toml:7: the live mode can't do cold-flush"));
+        scenario.faults[0].line = 0;
+        scenario.overrides = vec!["faults=[{}]".into(), "seed=2".into()];
+        assert!(told(&scenario).starts_with("--set faults=[{}]: the live mode"));
+        scenario.live.set = vec!["faults=[{}]".into()];
+        assert!(told(&scenario).starts_with("a.toml: live.set: faults=[{}]: the live mode"));
     }
 }
