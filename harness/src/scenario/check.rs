@@ -102,7 +102,7 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// Text that is not empty.
+    /// Text that is not empty, in one line and without other control characters: it goes to terminals and into tables.
     pub(super) fn text<'l>(&self, key: &str, leaf: Option<&'l Leaf>, what: &str) -> Option<&'l str> {
         let controls = matches!(leaf, Some(Leaf::Text(text)) if text.contains(char::is_control));
         let line = if controls { ", in one line without control characters" } else { "" };
@@ -117,8 +117,10 @@ impl<'a> Section<'a> {
         let (least, most) = range;
         let expected = match most {
             _ if least == most => format!("{least}, {what}"),
-            // Nobody meets such a limit; showing it would only distract.
-            1_000_000_000_000.. => format!("{what}, a whole number of {least} or more"),
+            // Hardly anybody meets such a limit; showing it to others would only distract.
+            1_000_000_000_000.. if !matches!(leaf, Some(Leaf::Integer(n)) if *n > i128::from(most)) => {
+                format!("{what}, a whole number of {least} or more")
+            }
             _ => format!("{what}, a whole number from {least} to {most}"),
         };
         self.read(key, leaf, expected, |leaf| match leaf {

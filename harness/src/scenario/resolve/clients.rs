@@ -302,7 +302,8 @@ fn from(section: &Section<'_>, raw: &RawClients, load: &Load) -> Vec<(usize, u32
         Some(RawFrom::Table(table)) => {
             let mut weights = Vec::with_capacity(table.len());
             for (code, weight) in table {
-                let weight = at.number(code, weight.leaf(), "a weight above 0", |x| x > 0.0 && x <= 1e12);
+                let weight =
+                    at.number(code, weight.leaf(), "a weight above 0 and up to 1e12", |x| x > 0.0 && x <= 1e12);
                 match facts::country(code) {
                     Some(country) => weights.push((country, weight.unwrap_or(1.0))),
                     None => unknown_country(&at.key(code), code),
