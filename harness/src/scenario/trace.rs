@@ -26,6 +26,8 @@ pub(super) struct Limits {
 ///
 /// Up to ten wrong lines.
 pub(super) fn parse(file: &str, text: &str, limits: Limits) -> Result<Vec<TraceArrival>, Vec<ScenarioError>> {
+    // Spreadsheets begin UTF-8 with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let error = |line: usize, message: String| ScenarioError::new(Place::Line(file.to_owned(), line + 1), message);
     let columns = lines.next().map(|(_, line)| fields(line)).unwrap_or_default();
@@ -57,7 +59,7 @@ fn arrival(fields: &[&str], columns: usize, limits: Limits, last_us: u64) -> Res
     }
     let filled = |i: usize| fields.get(i).copied().filter(|field| !field.is_empty());
     let at = fields[0];
-    let at_us = parse_decimal(at, 1_000_000)
+    let at_us = seconds_us(at)
         .or_else(|| parse_duration(at))
         .ok_or_else(|| format!("at is {at:?}, expected seconds such as 1.5 or a duration such as 250ms"))?;
     if at_us < last_us {
@@ -87,6 +89,17 @@ fn arrival(fields: &[&str], columns: usize, limits: Limits, last_us: u64) -> Res
     Ok(TraceArrival { at_us, member, country })
 }
 
+/// Microseconds of seconds; what is below a microsecond is cut off.
+fn seconds_us(text: &str) -> Option<u64> {
+    let kept = match text.split_once('.') {
+        Some((whole, fraction)) if fraction.len() > 6 && fraction.bytes().all(|byte| byte.is_ascii_digit()) => {
+            &text[..whole.len() + 7]
+        }
+        _ => text,
+    };
+    parse_decimal(kept, 1_000_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +116,13 @@ mod tests {
         let times: Vec<_> = arrivals.iter().map(|a| (a.at_us, a.member, a.country.is_some())).collect();
         assert_eq!(times, [(250_000, Some(2), true), (1_000_000, None, false), (1_000_000, Some(0), false)]);
         assert_eq!(parse("t.csv", "at\n1\n", LIMITS).expect("a valid trace").len(), 1);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_digits_below_a_microsecond_are_passed_over() {
+        let arrivals = parse("t.csv", "\u{feff}at\n0.25\n9.9999999999999999\n", LIMITS).expect("a valid trace");
+        assert_eq!(arrivals.iter().map(|a| a.at_us).collect::<Vec<_>>(), [250_000, 9_999_999]);
+        assert_eq!(wrong("at\n1.0000000x\n").len(), 1);
     }
 
     #[test]
