@@ -6,7 +6,7 @@ use std::{cell::RefCell, fmt};
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 
 use super::{
-    document::{At, Node, Value},
+    document::{At, Node, Step, Value},
     error::{ScenarioError, suggestion},
 };
 
@@ -120,11 +120,19 @@ impl<'a> NodeDeserializer<'a> {
 
     fn list<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         let Value::List(items) = &self.node.value else {
-            return Err(Mismatch::Expected("a list".to_owned()).at(self.node, &self.at));
+            let hint = self.unquoted().map(|name| format!("; quote a name with a dot: {name:?} = [...]"));
+            return Err(Mismatch::Expected(format!("a list{}", hint.unwrap_or_default())).at(self.node, &self.at));
         };
         let items: Vec<_> = items.iter().enumerate().map(|(i, item)| self.inner(item, self.at.index(i))).collect();
         let items = de::value::SeqDeserializer::new(items.into_iter());
         visitor.visit_seq(items).map_err(|mismatch| mismatch.at(self.node, &self.at))
+    }
+
+    /// The whole name of a threshold that became tables because it was not quoted.
+    fn unquoted(&self) -> Option<String> {
+        let [Step::Key(table), Step::Key(name)] = self.at.0.as_slice() else { return None };
+        let (inner, _) = self.node.entries().first().filter(|_| table == "thresholds")?;
+        Some(format!("{name}.{inner}"))
     }
 
     fn scalar<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Mismatch> {

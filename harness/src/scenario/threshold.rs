@@ -222,7 +222,7 @@ pub(super) fn parse_condition(target: &Target, condition: &str) -> Result<Thresh
     let aggregate = aggregate(left, word)?;
     let bound_text = right[op_text.len()..].trim();
     let bound = bound(*unit, bound_text)?;
-    possible(*unit, *op, bound, condition)?;
+    possible(aggregate, *unit, *op, bound, condition)?;
     Ok(Threshold {
         selector: target.selector.clone(),
         metric: target.entry.metric,
@@ -280,7 +280,9 @@ fn bound(unit: Unit, text: &str) -> Result<f64, String> {
             "0% to 100%, or a fraction from 0 to 1",
         ),
         Unit::Percent => {
-            (percentage(text).or_else(|| number(text)).filter(|x| *x >= 0.0), "a percentage such as 2%, or a fraction")
+            // A bare 2 would be 200%, which hardly anybody means.
+            let fraction = || number(text).filter(|x| (0.0..1.0).contains(x));
+            (percentage(text).or_else(fraction), "a percentage such as 2%, or a fraction below 1")
         }
         Unit::Number => (number(text).filter(|x| *x >= 0.0), "a number of 0 or more"),
         Unit::Signed => (number(text), "a number"),
@@ -294,9 +296,12 @@ fn percentage(text: &str) -> Option<f64> {
     Some(ppm as f64 / 100_000_000.0)
 }
 
-fn possible(unit: Unit, op: Op, bound: f64, condition: &str) -> Result<(), String> {
+fn possible(aggregate: Aggregate, unit: Unit, op: Op, bound: f64, condition: &str) -> Result<(), String> {
     if unit != Unit::Signed && op == Op::Less && bound == 0.0 {
         return Err(format!("nothing can meet {condition:?}, it is never below 0"));
+    }
+    if aggregate == Aggregate::Count && op == Op::Equal && bound.fract() != 0.0 {
+        return Err(format!("nothing can meet {condition:?}, a count is a whole number"));
     }
     if unit == Unit::Share && op == Op::Greater && bound == 1.0 {
         return Err(format!("nothing can meet {condition:?}, it is never above 100%"));
@@ -375,6 +380,8 @@ mod tests {
             ("availability", "value<1.5"),
             ("requests", "count<0"),
             ("requests", "count>-1"),
+            ("requests", "count==1.5"),
+            ("quota.over_admission", "max<2"),
             ("cost.month", "value<$0"),
             ("cost.month", "value<€5"),
         ] {
