@@ -174,13 +174,17 @@ fn every_bad_file_is_told_in_lines_that_start_with_error() {
 #[test]
 fn wrong_arguments_are_one_line() {
     let scratch = Scratch::new("arguments");
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 10] = [
         &["run"],
         &["check"],
         &["run", "quiet.toml", "--sed", "1"],
         &["run", "quiet.toml", "--seed", "one"],
         &["run", "quiet.toml", "--mode", "dream"],
         &["rum"],
+        &["serve", "--region", "a", "--region", "b", "--region", "a"],
+        &["serve", "--idle-time", "18446744073709551615"],
+        &["serve", "--flags", "flags.example/"],
+        &["edge", "--trust", "10.0.0"],
     ];
     for arguments in wrong {
         let output = scratch.georush(arguments);

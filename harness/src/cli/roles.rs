@@ -15,7 +15,7 @@ use georush_system::{
 use super::{
     Stop,
     backend::BackendArg,
-    serve::{listen, log},
+    serve::{STREAM_KEPT_S_MAX, distinct, listen, log},
 };
 
 pub(super) const AGGREGATOR_EXAMPLES: &str = "\
@@ -51,10 +51,10 @@ pub(super) struct AggregatorArgs {
     #[arg(long)]
     rebuild: bool,
     /// How long counted records stay in the stream, seconds.
-    #[arg(long, value_name = "S", default_value_t = 3_600)]
+    #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(..=STREAM_KEPT_S_MAX))]
     stream_kept: u64,
     /// How long an aggregator may be silent before another takes over, milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..))]
+    #[arg(long, value_name = "MS", default_value_t = 3_000, value_parser = clap::value_parser!(u64).range(100..=86_400_000))]
     lease: u64,
 }
 
@@ -78,7 +78,7 @@ struct CommonArgs {
     #[arg(long, value_name = "ADDR:PORT")]
     metrics: Vec<SocketAddr>,
     /// Wait between two looks at what is new, milliseconds.
-    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=86_400_000))]
     poll: u64,
 }
 
@@ -103,6 +103,7 @@ pub(super) fn aggregator(args: &AggregatorArgs) -> Result<u8, Stop> {
 
 /// Copies counts.
 pub(super) fn replicator(args: &ReplicatorArgs) -> Result<u8, Stop> {
+    distinct(&args.regions)?;
     log();
     run(
         args.common.backend.open(&args.common.state, Directory::open)?,

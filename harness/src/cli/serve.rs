@@ -5,7 +5,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::NonZero,
     path::PathBuf,
     thread,
@@ -54,13 +54,19 @@ Examples:
 An edge answers for one region, writes its usage to the stream, and copies counts back to its region. Somewhere a
 `georush aggregator` or a `georush serve` with the same state directory must count.";
 
+const LOG_VARIABLE: &str = "GEORUSH_LOG";
+/// No wait of a server is longer.
+const DAY_S: u64 = 86_400;
+/// As long as Kinesis keeps records at most.
+pub(super) const STREAM_KEPT_S_MAX: u64 = 365 * DAY_S;
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// Region to serve; may be repeated.
     #[arg(long = "region", value_name = "NAME", default_value = "us-east-1")]
     regions: Vec<String>,
     /// How long counted records stay in the stream, seconds.
-    #[arg(long, value_name = "S", default_value_t = 3_600)]
+    #[arg(long, value_name = "S", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(..=STREAM_KEPT_S_MAX))]
     stream_kept: u64,
     #[command(flatten)]
     common: CommonArgs,
@@ -107,13 +113,13 @@ struct CommonArgs {
     #[arg(long, value_name = "DIR")]
     threats: Option<PathBuf>,
     /// How often data files are looked at for changes, seconds.
-    #[arg(long, value_name = "S", default_value_t = 5)]
+    #[arg(long, value_name = "S", default_value_t = 5, value_parser = clap::value_parser!(u64).range(..=DAY_S))]
     reload_every: u64,
     /// Address of the folder of flags in answers.
-    #[arg(long, value_name = "URL", default_value = "https://ipdata.co/flags/")]
+    #[arg(long, value_name = "URL", default_value = "https://ipdata.co/flags/", value_parser = address_of_flags)]
     flags: String,
-    /// Proxies whose X-Forwarded-For is believed; may be repeated.
-    #[arg(long, value_name = "CIDR")]
+    /// Proxies whose X-Forwarded-For is believed, a block or an address; may be repeated.
+    #[arg(long, value_name = "CIDR", value_parser = block)]
     trust: Vec<IpNet>,
     /// Dialects of other services to speak as well: maxmind, ipinfo, ip-api, echoip.
     #[arg(long, value_name = "LIST", default_value = "")]
@@ -140,13 +146,13 @@ struct CommonArgs {
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(8_192..=1_048_576))]
     header_bytes: u32,
     /// Time for a request's head, and for its body, seconds.
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=DAY_S))]
     request_time: u64,
     /// Time for a connection without a request, seconds.
-    #[arg(long, value_name = "S", default_value_t = 60)]
+    #[arg(long, value_name = "S", default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=DAY_S))]
     idle_time: u64,
     /// Time for answers that are on their way when the service is told to stop, seconds.
-    #[arg(long, value_name = "S", default_value_t = 30)]
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=DAY_S))]
     drain_time: u64,
 }
 
@@ -174,6 +180,22 @@ fn on_unavailable(text: &str) -> Result<OnUnavailable, String> {
     }
 }
 
+/// A CIDR block, or the block of a single address.
+fn block(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| "expected a block such as 10.0.0.0/8, or an address".to_owned())
+}
+
+/// What stands before a flag's name in answers, so that it must be an address and fit into JSON and HTML as it is.
+fn address_of_flags(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic() && !br#""<>\^`{|}"#.contains(&byte));
+    if is_plain && rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[') {
+        return Ok(text.to_owned());
+    }
+    Err("expected an address such as https://example.com/flags/".to_owned())
+}
+
 /// Serves several regions and counts.
 pub(super) fn serve(args: &ServeArgs) -> Result<u8, Stop> {
     let settings = settings(&args.regions, &args.common, true)?;
@@ -187,6 +209,7 @@ pub(super) fn edge(args: &EdgeArgs) -> Result<u8, Stop> {
 }
 
 fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Settings, Stop> {
+    distinct(names)?;
     let addresses: Vec<Vec<SocketAddr>> = match (names.len(), args.listen.len()) {
         (_, 0) => (0..names.len()).map(|index| vec![default_address(index as u16)]).collect(),
         (1, _) => vec![args.listen.clone()],
@@ -243,6 +266,16 @@ fn settings(names: &[String], args: &CommonArgs, aggregate: bool) -> Result<Sett
     })
 }
 
+/// Refuses a region that is named twice: it has one table, and one series of each metric.
+pub(super) fn distinct(regions: &[String]) -> Result<(), Stop> {
+    match regions.iter().enumerate().find(|(index, name)| regions[..*index].contains(name)) {
+        None => Ok(()),
+        Some((_, name)) => Err(Stop::could_not_run(format!(
+            "--region {name} is given twice, expected each region once; leave one out"
+        ))),
+    }
+}
+
 fn run(settings: &Settings) -> Result<u8, Stop> {
     log();
     let service = Service::open(settings).map_err(Stop::could_not_run)?;
@@ -270,7 +303,14 @@ fn run(settings: &Settings) -> Result<u8, Stop> {
 
 /// Logs go to standard error.
 pub(super) fn log() {
-    let filter = EnvFilter::try_from_env("GEORUSH_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let told = env::var_os(LOG_VARIABLE);
+    let filter = told.as_ref().and_then(|told| EnvFilter::try_new(told.to_str()?).ok()).unwrap_or_else(|| {
+        if let Some(told) = &told {
+            let wanted = "expected a level such as debug, or target=level; going on with info";
+            eprintln!("warning: {LOG_VARIABLE} is {told:?}, {wanted}");
+        }
+        EnvFilter::new("info")
+    });
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).init();
 }
