@@ -40,7 +40,14 @@ pub(super) fn resolve(raw: &RawScenario, root: &Node, given: &Given<'_>) -> (Sce
     let check = Check::new(root);
     let top = check.top();
     top.whole("schema", raw.schema.leaf(), (1, 1), "the version of the format");
-    let question = top.text("question", raw.question.leaf(), "the question that the scenario answers").unwrap_or("");
+    // It goes into headings: several lines become one.
+    let question = raw.question.leaf().map(|leaf| match leaf {
+        Leaf::Text(text) if text.contains(['\n', '\r']) => {
+            Leaf::Text(text.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+        other => other.clone(),
+    });
+    let question = top.text("question", question.as_ref(), "the question that the scenario answers").unwrap_or("");
     let seed = top.whole("seed", raw.seed.leaf(), (0, u64::MAX), "a seed");
     let default_start = parse_instant("2018-11-23").expect("a real date");
     let start = top.instant("start", raw.start.leaf()).unwrap_or(default_start);
