@@ -116,7 +116,10 @@ impl Scribe<'_> {
             "count": self.count.to_string(),
         });
         let record = record.to_string().into_bytes();
-        Ok(fields.map_or_else(|| record.clone(), |fields| select(&record, fields, "null")))
+        Ok(match fields {
+            Some(fields) => select(&record, fields, "null"),
+            None => record,
+        })
     }
 
     /// An answer for each item, in their order; the errors of single items stand in their places.

@@ -330,3 +330,23 @@ impl Record<'_> {
         (flags != Anonymous::default()).then_some(flags)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_variety_of_a_language_stands_for_another_and_english_for_the_rest() {
+        let names = BTreeMap::from([("de", "Deutschland"), ("en", "Germany"), ("pt-BR", "Alemanha")]);
+        let named = Named { names, ..Named::default() };
+        for (tag, wanted) in [
+            ("de-AT", "Deutschland"),
+            ("DE", "Deutschland"),
+            ("pt", "Alemanha"),
+            ("pt-PT", "Alemanha"),
+            ("fr", "Germany"),
+        ] {
+            assert_eq!(named.name(tag), Some(wanted), "{tag}");
+        }
+    }
+}
