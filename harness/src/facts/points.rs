@@ -65,9 +65,8 @@ fn bounded(mut line: Vec<(f64, f64)>, bounds: Bounds) -> Points {
     let (start, end) = (goes_on(line[0], line[1], -FAR), goes_on(line[last - 1], line[last], FAR));
     line.insert(0, start);
     line.push(end);
-    let first = line[0];
     let mut cut = Vec::new();
-    if first.1 < low {
+    if start.1 < low {
         cut.push((-FAR, low));
     }
     for pair in line.windows(2) {
@@ -83,7 +82,6 @@ fn bounded(mut line: Vec<(f64, f64)>, bounds: Bounds) -> Points {
             cut.push(crossing(high));
         }
     }
-    let last = line[line.len() - 1];
-    cut.push(if last.1 > high { (FAR, high) } else { last });
+    cut.push((FAR, end.1.min(high)));
     cut.into_iter().map(|(z, ln_ms)| (normal::cdf(z), libm::round(libm::exp(ln_ms) * 1_000.0))).collect()
 }

@@ -11,6 +11,8 @@ const GAIN_MAX: u64 = 1 << 61;
 /// A bucket that refills continuously. Times are microseconds and never go back; an earlier time refills nothing.
 #[derive(Debug, Clone)]
 pub struct Bucket {
+    /// Rate and depth while nothing throttles it.
+    whole: [u64; 2],
     rate: u64,
     depth: i64,
     level: i64,
@@ -21,16 +23,22 @@ impl Bucket {
     /// A full bucket that holds `depth` tokens and gains `rate` a second.
     #[must_use]
     pub fn new(rate: u64, depth: u64, at_us: u64) -> Self {
-        let depth = depth.saturating_mul(MILLIONTHS as u64).min(GAIN_MAX) as i64;
-        Self { rate, depth, level: depth, at_us }
+        let level = millionths(depth);
+        Self { whole: [rate, depth], rate, depth: level, level, at_us }
     }
 
     /// Changes rate and depth from here on. What is in the bucket and does not fit any more is lost.
     pub fn resize(&mut self, at_us: u64, rate: u64, depth: u64) {
         self.refill(at_us);
         self.rate = rate;
-        self.depth = depth.saturating_mul(MILLIONTHS as u64).min(GAIN_MAX) as i64;
+        self.depth = millionths(depth);
         self.level = self.level.min(self.depth);
+    }
+
+    /// Leaves so many millionths of the whole rate and depth from here on.
+    pub fn throttle(&mut self, at_us: u64, remains_ppm: u32) {
+        let [rate, depth] = self.whole.map(|whole| whole * u64::from(remains_ppm) / MILLIONTHS as u64);
+        self.resize(at_us, rate, depth);
     }
 
     #[inline]
@@ -74,9 +82,8 @@ impl Bucket {
     }
 }
 
-/// What remains of a capacity.
-pub(super) fn share(capacity: u64, remains_ppm: u32) -> u64 {
-    capacity * u64::from(remains_ppm) / 1_000_000
+fn millionths(tokens: u64) -> i64 {
+    tokens.saturating_mul(MILLIONTHS as u64).min(GAIN_MAX) as i64
 }
 
 #[cfg(test)]
@@ -108,10 +115,10 @@ mod tests {
     #[test]
     fn of_a_bucket_made_smaller_nothing_more_can_be_taken_than_fits() {
         let mut bucket = Bucket::new(10, 100, 0);
-        bucket.resize(0, 0, 0);
+        bucket.throttle(0, 0);
         assert!(!bucket.take(60_000_000, 1));
         assert_eq!(bucket.wait_us(60_000_000, 1), u64::MAX);
-        bucket.resize(60_000_000, 10, 100);
+        bucket.throttle(60_000_000, 1_000_000);
         assert_eq!(served(&mut bucket, 61_000_000, 100), 10);
     }
 

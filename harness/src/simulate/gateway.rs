@@ -2,17 +2,11 @@
 
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
-use super::{
-    bucket::{Bucket, share},
-    sample::Quantiles,
-    seed::Seed,
-};
+use super::{bucket::Bucket, sample::Quantiles, seed::Seed};
 use crate::{facts, scenario::System};
 
 /// API Gateway in all regions.
 pub(super) struct Gateway {
-    rate: u64,
-    burst: u64,
     buckets: Vec<Bucket>,
     overhead: Quantiles,
     random: Xoshiro256PlusPlus,
@@ -25,8 +19,6 @@ impl Gateway {
         let model = &facts::model(system.era).gateway;
         let (rate, burst) = (u64::from(system.gateway.rate), u64::from(system.gateway.burst));
         Self {
-            rate,
-            burst,
             buckets: vec![Bucket::new(rate, burst, start_us); system.regions.len()],
             overhead: Quantiles::from_points(&model.overhead),
             random: seed.stream("gateway"),
@@ -36,7 +28,7 @@ impl Gateway {
 
     /// Leaves `remains_ppm` of rate and burst to a region from here on.
     pub(super) fn throttle(&mut self, now_us: u64, region: usize, remains_ppm: u32) {
-        self.buckets[region].resize(now_us, share(self.rate, remains_ppm), share(self.burst, remains_ppm));
+        self.buckets[region].throttle(now_us, remains_ppm);
     }
 
     /// Whether the region takes one more request.

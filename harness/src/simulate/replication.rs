@@ -10,13 +10,7 @@ use georush_core::{
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
 use super::{
-    bucket::{Bucket, share},
-    changes::Changes,
-    network::Network,
-    rows::Rows,
-    sample::Quantiles,
-    seed::Seed,
-    timeline::Timeline,
+    bucket::Bucket, changes::Changes, network::Network, rows::Rows, sample::Quantiles, seed::Seed, timeline::Timeline,
 };
 use crate::{
     facts,
@@ -46,9 +40,6 @@ pub(super) struct Replication {
     round_trips_us: Vec<u64>,
     visibility: Quantiles,
     put: Quantiles,
-    write_capacity: u64,
-    /// For how long a capacity that was not used can be used later, seconds.
-    burst_s: u64,
     outbox: Vec<Effect>,
     advances: u64,
     throttled: bool,
@@ -90,8 +81,6 @@ impl Replication {
             round_trips_us: (0..system.regions.len()).map(|r| network.between_us(system.central, r)).collect(),
             visibility: Quantiles::from_points(&model.replicator.visibility),
             put: Quantiles::from_points(&model.table.put),
-            write_capacity,
-            burst_s,
             outbox: Vec::new(),
             advances: 0,
             throttled: timeline.throttles(Service::TableWrites),
@@ -169,8 +158,7 @@ impl Replication {
         let rows = world.changes.rows(after, upto);
         if self.throttled {
             let remains = world.timeline.remains_ppm(at_us, Service::TableWrites, Some(index));
-            let rate = share(self.write_capacity, remains);
-            region.capacity.resize(at_us, rate, rate * self.burst_s);
+            region.capacity.throttle(at_us, remains);
         }
         let wait_us = region.capacity.wait_us(at_us, rows);
         if wait_us == u64::MAX {

@@ -7,11 +7,7 @@ use std::collections::VecDeque;
 use georush_core::{UsageEvent, time::DAY_US};
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
-use super::{
-    bucket::{Bucket, share},
-    sample::Quantiles,
-    seed::Seed,
-};
+use super::{bucket::Bucket, sample::Quantiles, seed::Seed};
 use crate::{facts, scenario::System};
 
 /// What one put brought in. It stands for as many Kinesis records as there were log streams in it.
@@ -36,8 +32,6 @@ struct Shard {
 /// The stream.
 pub(super) struct Stream {
     shards: Vec<Shard>,
-    records_per_second: u64,
-    bytes_per_second: u64,
     line_bytes: u64,
     put_unit_bytes: u64,
     put_units: u64,
@@ -63,8 +57,6 @@ impl Stream {
         };
         Self {
             shards: (0..shards).map(shard).collect(),
-            records_per_second: records,
-            bytes_per_second: bytes,
             line_bytes: u64::from(model.logs.line_bytes),
             put_unit_bytes: facts::prices(system.era).billing.put_unit_bytes,
             put_units: 0,
@@ -79,10 +71,9 @@ impl Stream {
 
     /// Whether the shard takes a batch of so many lines from so many log streams now; if so, its intake is used up by it.
     pub(super) fn admit(&mut self, now_us: u64, shard: usize, streams: usize, lines: usize, remains_ppm: u32) -> bool {
-        let (records, bytes) = (share(self.records_per_second, remains_ppm), share(self.bytes_per_second, remains_ppm));
         let shard = &mut self.shards[shard];
-        shard.records_bucket.resize(now_us, records, records);
-        shard.bytes_bucket.resize(now_us, bytes, bytes);
+        shard.records_bucket.throttle(now_us, remains_ppm);
+        shard.bytes_bucket.throttle(now_us, remains_ppm);
         if shard.records_bucket.wait_us(now_us, 1) > 0 || shard.bytes_bucket.wait_us(now_us, 1) > 0 {
             return false;
         }

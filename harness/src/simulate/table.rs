@@ -5,11 +5,7 @@
 use georush_core::{SubjectId, UsageGroup};
 use rand::{Rng, rngs::Xoshiro256PlusPlus};
 
-use super::{
-    bucket::{Bucket, share},
-    sample::Quantiles,
-    seed::Seed,
-};
+use super::{bucket::Bucket, sample::Quantiles, seed::Seed};
 use crate::{facts, scenario::System};
 
 /// An item in DAX.
@@ -40,10 +36,6 @@ pub(super) struct Read {
 /// The tables of all regions.
 pub(super) struct Tables {
     regions: Vec<Region>,
-    half_units: u64,
-    partition_half_units: u64,
-    /// For how long a capacity that was not used can be used later, seconds.
-    burst_s: u64,
     retries: Vec<u64>,
     get: Quantiles,
     cached: Quantiles,
@@ -82,9 +74,6 @@ impl Tables {
         });
         Self {
             regions: system.regions.iter().map(region).collect(),
-            half_units,
-            partition_half_units,
-            burst_s,
             retries: waits.collect(),
             get: Quantiles::from_points(&table.get),
             cached: Quantiles::from_points(&model.dax.get),
@@ -95,10 +84,9 @@ impl Tables {
 
     /// Leaves `remains_ppm` of the read capacity to a region from here on.
     pub(super) fn throttle(&mut self, now_us: u64, region: usize, remains_ppm: u32) {
-        let (table, partition) = (share(self.half_units, remains_ppm), share(self.partition_half_units, remains_ppm));
-        self.regions[region].table.resize(now_us, table, table * self.burst_s);
-        for bucket in &mut self.regions[region].partitions {
-            bucket.resize(now_us, partition, partition * self.burst_s);
+        let Region { table, partitions, .. } = &mut self.regions[region];
+        for bucket in std::iter::once(table).chain(partitions) {
+            bucket.throttle(now_us, remains_ppm);
         }
     }
 
