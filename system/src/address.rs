@@ -102,10 +102,16 @@ impl Trusted {
 }
 
 /// A block of IPv4 addresses mapped into IPv6 as a block of IPv4: callers' addresses are unwrapped before they are compared.
-pub(crate) fn unmapped(block: IpNet) -> IpNet {
+fn unmapped(block: IpNet) -> IpNet {
     let IpNet::V6(v6) = block else { return block };
     let inner = v6.prefix_len().checked_sub(96).zip(v6.network().to_ipv4_mapped());
     inner.and_then(|(length, network)| Ipv4Net::new(network, length).ok()).map_or(block, IpNet::V4)
+}
+
+/// A CIDR block, or the block of a single address.
+#[must_use]
+pub fn block(text: &str) -> Option<IpNet> {
+    text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).ok().map(unmapped)
 }
 
 /// An address as proxies write it: bare, in brackets, with or without a port.

@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::address::unmapped;
+use crate::address::block;
 
 /// One entry: a host (`shop.example`, and every host below it as `*.shop.example`), an address or a CIDR block.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +30,8 @@ impl FromStr for Entry {
     type Err = NotAnEntry;
 
     fn from_str(text: &str) -> Result<Self, NotAnEntry> {
-        if let Ok(net) = text.parse() {
-            return Ok(Self::Net(unmapped(net)));
-        }
-        if let Ok(ip) = text.parse::<IpAddr>() {
-            return Ok(Self::Net(ip.to_canonical().into()));
+        if let Some(net) = block(text) {
+            return Ok(Self::Net(net));
         }
         let host = text.to_ascii_lowercase();
         let (below, name) = host.strip_prefix("*.").map_or((false, host.as_str()), |name| (true, name));

@@ -5,7 +5,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     num::NonZero,
     path::PathBuf,
     thread,
@@ -14,7 +14,7 @@ use std::{
 
 use clap::Args;
 use georush_system::{
-    address::Trusted,
+    address::{Trusted, block},
     api::Dialects,
     core::edge::{Enforcement, OnUnavailable},
     geo,
@@ -119,7 +119,7 @@ struct CommonArgs {
     #[arg(long, value_name = "URL", default_value = "https://ipdata.co/flags/", value_parser = address_of_flags)]
     flags: String,
     /// Proxies whose X-Forwarded-For is believed, a block or an address; may be repeated.
-    #[arg(long, value_name = "CIDR", value_parser = block)]
+    #[arg(long, value_name = "CIDR", value_parser = trusted)]
     trust: Vec<IpNet>,
     /// Dialects of other services to speak as well: maxmind, ipinfo, ip-api, echoip.
     #[arg(long, value_name = "LIST", default_value = "")]
@@ -180,10 +180,8 @@ fn on_unavailable(text: &str) -> Result<OnUnavailable, String> {
     }
 }
 
-/// A CIDR block, or the block of a single address.
-fn block(text: &str) -> Result<IpNet, String> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(|_| address()).map_err(|_| "expected a block such as 10.0.0.0/8, or an address".to_owned())
+fn trusted(text: &str) -> Result<IpNet, String> {
+    block(text).ok_or_else(|| "expected a block such as 10.0.0.0/8, or an address".to_owned())
 }
 
 /// What stands before a flag's name in answers, so that it must be an address and fit into JSON and HTML as it is.
