@@ -142,9 +142,10 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// Whether the answer will be the argument of a JavaScript function.
-    fn calls_back(&self) -> bool {
-        self.query.callback.as_deref().is_some_and(is_function_name)
+    /// The JavaScript function that the answer will be the argument of.
+    #[inline]
+    fn callback(&self) -> Option<&str> {
+        self.query.callback.as_deref().filter(|name| is_function_name(name))
     }
 }
 
@@ -207,10 +208,8 @@ impl Api {
                 Some(dialect) => dialect::answer(self, dialect, &asked, body, &data.geo),
             },
         };
-        let reply = match asked.query.callback.as_deref() {
-            Some(callback) if is_function_name(callback) && reply.cause != Cause::Service && reply.is_json() => {
-                reply.call(callback)
-            }
+        let reply = match asked.callback() {
+            Some(callback) if reply.cause != Cause::Service && reply.is_json() => reply.call(callback),
             _ => reply,
         };
         let (status, cause) = (reply.status, reply.cause);

@@ -60,10 +60,16 @@ impl Scribe<'_> {
         out
     }
 
+    /// The record with the members that the client knows.
+    #[inline]
+    fn shaped(&self, found: &Found<'_>) -> Vec<u8> {
+        let record = self.whole(found);
+        if self.asked.profile == Profile::V1 { v1(&record) } else { record }
+    }
+
     #[inline]
     fn record(&self, found: &Found<'_>, fields: Option<&[&'static str]>) -> Vec<u8> {
-        let record = self.whole(found);
-        let record = if self.asked.profile == Profile::V1 { v1(&record) } else { record };
+        let record = self.shaped(found);
         let record = match fields {
             Some(fields) => select(&record, fields, self.missing()),
             None => record,
@@ -78,13 +84,10 @@ impl Scribe<'_> {
 
     /// One field: a text bare for those who expect it, everything else as JSON, as scripts need it.
     fn field(&self, found: &Found<'_>, field: &str) -> Vec<u8> {
-        let mut record = self.whole(found);
-        if self.asked.profile == Profile::V1 {
-            record = v1(&record);
-        }
+        let record = self.shaped(found);
         let value = pick(&record, field, self.missing());
         match self.asked.profile {
-            Profile::Standard | Profile::V1 if self.asked.calls_back() => value.as_bytes().to_vec(),
+            Profile::Standard | Profile::V1 if self.asked.callback().is_some() => value.as_bytes().to_vec(),
             Profile::Json => value.as_bytes().to_vec(),
             Profile::Rust if value == "null" && is_object(field) => b"{}".to_vec(),
             Profile::Rust => without_nulls(value.as_bytes()),

@@ -73,9 +73,7 @@ impl<H: Handler> hyper::service::Service<Request<Incoming>> for Service<H> {
             }
             _ if is_authority => {
                 let why = "the target is neither a path nor a whole URL";
-                let mut response = connection.refuse(Refusal::new(StatusCode::BAD_REQUEST, why));
-                close(&parts, &mut response);
-                response
+                connection.refuse_last(&parts, Refusal::new(StatusCode::BAD_REQUEST, why))
             }
             Method::POST if !body.is_end_stream() => {
                 return Answer::AfterBody(Box::pin(Arc::clone(&self.0).with_body(parts, body)));
@@ -98,9 +96,7 @@ impl<H: Handler> Connection<H> {
                 if refusal == TOO_SLOW {
                     self.shared.counters.count(Event::SlowBody);
                 }
-                let mut response = self.refuse(refusal);
-                close(&parts, &mut response);
-                response
+                self.refuse_last(&parts, refusal)
             }
         };
         self.pulse.set_reading_body(false);
@@ -111,6 +107,13 @@ impl<H: Handler> Connection<H> {
         self.pulse.set_refused();
         self.shared.counters.refused(refusal.status);
         self.shared.handler.refuse(refusal.status, refusal.why)
+    }
+
+    /// Refuses, and closes the connection behind it.
+    fn refuse_last(&self, parts: &Parts, refusal: Refusal) -> Response<Body> {
+        let mut response = self.refuse(refusal);
+        close(parts, &mut response);
+        response
     }
 
     fn finish(&self, parts: &Parts, body: &Incoming, mut response: Response<Body>) -> Response<Full<Body>> {
