@@ -34,8 +34,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<u8, Stop> {
             Ok(Verdict::Invalid.exit_code())
         }
         Comparison::Same { blocks } => {
-            let blocks = format::count(blocks as u64);
-            print(&format!("SAME  {name}, seed {seed}: two runs, {blocks} blocks of decisions, no difference\n"))?;
+            let blocks = format::plural(blocks as u64, "block");
+            print(&format!("SAME  {name}, seed {seed}: two runs, {blocks} of decisions, no difference\n"))?;
             Ok(0)
         }
         Comparison::Different { block, decision } => {
